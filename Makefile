@@ -1,0 +1,55 @@
+# Everything runs in .venv, which `setup` makes and keeps in step with pyproject.toml and requirements.lock.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+# The user whose recommendations `pipeline` and `sample` print.
+USER_ID ?= 1m_1
+
+export PATH := $(BIN):$(PATH)
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup pipeline sample test check lab bench lock clean
+
+help:  ## say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/installed  ## make .venv and install what requirements.lock pins
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --quiet --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+pipeline: setup  ## data, training, evaluation, release; then one user's recommendations
+	dvc repro
+	recsys recommend --user $(USER_ID) --k 10 --explain
+
+sample: setup  ## the same on a seeded share of the users, in .sample/; the full artifacts stay as they are
+	python notebooks/sample.py params.sample.yaml .sample
+	cd .sample && PYTHONPATH=src dvc repro
+	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
+
+test: setup  ## all tests
+	OMP_NUM_THREADS=1 pytest -n 2
+
+check: setup  ## what must hold before a commit: style, types, import rules, tests
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+	OMP_NUM_THREADS=1 pytest -n 2
+
+lab: setup  ## JupyterLab on the notebooks
+	jupyter lab
+
+bench: setup  ## every benchmark in benchmarks/, one after the other
+	set -e; for each in benchmarks/bench_*.py; do python $$each; done
+
+lock: setup  ## write requirements.lock anew from .venv
+	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove .venv, .sample and caches; data, artifacts and releases stay
+	rm -rf $(VENV) .sample .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

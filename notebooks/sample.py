@@ -1,0 +1,59 @@
+"""Copy the sources to a folder with other parameters: `python notebooks/sample.py OVERRIDES FOLDER`.
+
+A sampled run in place would overwrite the full artifacts. The copy shares DVC's cache, so raw data that was
+fetched once, and stages that ran before on the same inputs, come from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PARAMS = Path("params.yaml")
+
+
+def overridden(params: Mapping[str, Any], overrides: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """``params`` with the values of ``overrides``; a name that ``params`` does not have raises SystemExit."""
+    result = dict(params)
+    for name, value in overrides.items():
+        if name not in params:
+            raise SystemExit(f"{PARAMS} has no {path}{name} to override")
+        both = isinstance(value, Mapping) and isinstance(params[name], Mapping)
+        result[name] = overridden(params[name], value, f"{path}{name}.") if both else value
+    return result
+
+
+def copy_sources(folder: Path) -> None:
+    """Every file that git tracks or would track, and nothing else."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in filter(None, names):
+        if Path(name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, folder / name)
+
+
+def main() -> None:
+    """Make the copy and point it at this repository's cache."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("overrides", type=Path, help="YAML in the shape of params.yaml: only what differs")
+    parser.add_argument("folder", type=Path, help="emptied first")
+    given = parser.parse_args()
+    params = overridden(yaml.safe_load(PARAMS.read_text()), yaml.safe_load(given.overrides.read_text()) or {})
+    copy_sources(given.folder)
+    (given.folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+    # Not a git repository of its own, and one cache for both.
+    for option in ("core.no_scm=true", f"cache.dir={Path('.dvc/cache').resolve()}"):
+        name, value = option.split("=", 1)
+        subprocess.run(["dvc", "config", "--local", name, value], check=True, cwd=given.folder)
+
+
+if __name__ == "__main__":
+    main()

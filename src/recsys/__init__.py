@@ -1,0 +1,1 @@
+"""A recommender from events to a release: recall, rank, re-rank, evaluate, serve."""

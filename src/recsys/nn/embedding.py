@@ -1,0 +1,88 @@
+"""From a FeatureSpec's arrays to a tower's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from recsys.features.spec import FeatureSpec, FittedColumn
+from recsys.types import PAD
+
+Pooling = Literal["sum", "mean"]
+
+
+class GroupedEmbedding(nn.Module):
+    """Embeds every column of a spec, pools within attribute groups, concatenates the groups.
+
+    Ids look up a table, lists of ids average theirs without the padding, numbers go through a linear layer:
+    each column becomes (batch, embedding_dim). Columns of one ``share`` have one table, also across modules
+    where ``shared`` is another GroupedEmbedding that already has it. A spec without columns is a ValueError.
+    """
+
+    def __init__(
+        self,
+        spec: FeatureSpec,
+        embedding_dim: int,
+        pooling: Pooling = "sum",
+        shared: GroupedEmbedding | None = None,
+    ) -> None:
+        super().__init__()
+        if not spec.columns:
+            raise ValueError("a FeatureSpec without columns embeds nothing")
+        self.spec = spec
+        self.embedding_dim = embedding_dim
+        self.pooling = pooling
+        self.tables = nn.ModuleDict()
+        for column in spec.columns:
+            key = _key(column)
+            if shared is not None and key in shared.tables:
+                self.tables[key] = shared.tables[key]
+            elif key not in self.tables:
+                self.tables[key] = _table(column, embedding_dim)
+
+    @property
+    def width(self) -> int:
+        """Of the output."""
+        return len(self.spec.groups) * self.embedding_dim
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Map ``FeatureSpec.encode``'s arrays, as tensors, to (batch, groups * embedding_dim)."""
+        groups: dict[str, list[Tensor]] = {group: [] for group in self.spec.groups}
+        for column in self.spec.columns:
+            groups[column.group].append(self._embed(column, features[column.name]))
+        return torch.cat([self._pool(torch.stack(members)) for members in groups.values()], dim=1)
+
+    def _embed(self, column: FittedColumn, values: Tensor) -> Tensor:
+        table = self.tables[_key(column)]
+        if column.encoder.kind != "ids":
+            return table(values)  # type: ignore[no-any-return]
+        inside = (values != PAD).unsqueeze(-1)
+        rows = table(values.clamp(min=0)) * inside  # (b, length, d)
+        return rows.sum(dim=1) / inside.sum(dim=1).clamp(min=1)  # type: ignore[no-any-return]
+
+    def _pool(self, members: Tensor) -> Tensor:
+        """(columns, b, d) to (b, d)."""
+        return members.sum(dim=0) if self.pooling == "sum" else members.mean(dim=0)
+
+
+def _key(column: FittedColumn) -> str:
+    # A module's name may hold no dot, nor be an attribute that modules have already ("type").
+    return "column_" + column.column.table.replace(".", "/")
+
+
+def _table(column: FittedColumn, embedding_dim: int) -> nn.Module:
+    """Vectors of about unit length, whatever the column; the unknown says nothing until it has learned to."""
+    std = embedding_dim**-0.5
+    if column.encoder.kind == "number":
+        linear = nn.Linear(column.encoder.size, embedding_dim)
+        nn.init.normal_(linear.weight, std=std)
+        nn.init.zeros_(linear.bias)
+        return linear
+    table = nn.Embedding(column.encoder.size, embedding_dim)
+    nn.init.normal_(table.weight, std=std)
+    with torch.no_grad():
+        table.weight[0].zero_()
+    return table

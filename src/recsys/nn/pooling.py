@@ -1,0 +1,59 @@
+"""From a history of item vectors to one vector of the user."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from recsys.types import DAY
+
+Kind = Literal["mean", "weighted", "attention"]
+OUTSIDE = -1e9
+"""Logit of a padded place: finite, since a history may be nothing but padding."""
+
+
+class HistoryPooling(nn.Module):
+    """Several weighted means of a history, side by side.
+
+    Each of ``heads`` weighs the items by a softmax over their places. ``mean`` weighs all the same (one
+    head); ``weighted`` learns what recency rank, age and rating are worth; ``attention`` looks at the items
+    too (additive attention with a learned query, Yang et al., NAACL 2016). Heads start with different
+    horizons: one follows the session, another remembers the taste.
+    """
+
+    def __init__(self, embedding_dim: int, length: int, kind: Kind = "weighted", heads: int = 3) -> None:
+        super().__init__()
+        self.kind = kind
+        self.heads = 1 if kind == "mean" else heads
+        self.width = self.heads * embedding_dim
+        if kind != "mean":
+            slopes = torch.linspace(0, 0.5, self.heads)
+            self.recency = nn.Parameter(-slopes * torch.arange(length)[:, None])  # (length, heads)
+            self.told = nn.Linear(3, self.heads, bias=False)
+            nn.init.zeros_(self.told.weight)
+        if kind == "attention":
+            self.hidden = nn.Linear(embedding_dim, embedding_dim)
+            self.query = nn.Linear(embedding_dim, self.heads, bias=False)
+            nn.init.zeros_(self.query.weight)
+
+    def forward(self, items: Tensor, ages: Tensor, values: Tensor, inside: Tensor) -> Tensor:
+        """Pool ``items`` (batch, length, d), newest first, to (batch, heads * d).
+
+        ``ages`` log(1 + days), ``values`` 0 to 1, ``inside`` False on padding: (batch, length) each. An
+        empty history gives zeros.
+        """
+        logits = self._logits(items, ages, values).masked_fill(~inside[:, :, None], OUTSIDE)
+        weights = logits.softmax(dim=1) * inside[:, :, None]
+        return torch.bmm(weights.transpose(1, 2), items).flatten(1)
+
+    def _logits(self, items: Tensor, ages: Tensor, values: Tensor) -> Tensor:
+        if self.kind == "mean":
+            return torch.zeros_like(ages)[:, :, None]
+        # Days tell weeks apart; within a session it is seconds that count.
+        told = torch.stack([ages, torch.log1p(ages * DAY), values], dim=2)
+        logits: Tensor = self.recency + self.told(told)
+        if self.kind == "attention":
+            logits = logits + self.query(self.hidden(items).tanh())
+        return logits

@@ -1,0 +1,168 @@
+"""Clusters of items: a user is compared with centroids, then with the members of the nearest ones only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import faiss
+import numpy as np
+from scipy import sparse
+
+from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
+from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
+from recsys.recall.seen import best_unseen_of, in_blocks
+from recsys.types import PAD, Candidates, Interactions, Requests
+
+PARAMS = ("n_clusters", "n_probe", "history_length", "decay", "value_power", "iterations", "seed")
+ARRAYS = ("vectors", "items", "starts", "centroids", "kernels")
+PAIRS = 1 << 18
+"""Vectors compared at once: 64 MB a side at 64 numbers each."""
+
+
+@dataclass(kw_only=True, eq=False)
+class ClusterRecall:
+    """The ``k`` nearest to a user among the members of the ``n_probe`` nearest clusters, by cosine.
+
+    ``item_vectors`` (n_items, d) come from another channel. Those of train's items are clustered by spherical
+    k-means (Dhillon & Modha, Machine Learning 2001), the inverted file of Sivic & Zisserman (ICCV 2003). A
+    user is the mean of the vectors of the last ``history_length`` items, each weighted by ``decay`` to the
+    power of how many came after it, times its value (0 to 1) to ``value_power``.
+
+    Whoever has met no item with a vector (or, with ``value_power``, only such of value 0) gets an empty row.
+    """
+
+    name: ClassVar[str] = "cluster"
+
+    item_vectors: np.ndarray = field(repr=False)
+    n_clusters: int = 64
+    n_probe: int = 8
+    history_length: int = 20
+    decay: float = 0.9
+    value_power: float = 0.0
+    iterations: int = 25
+    seed: int = 0
+
+    def fit(self, train: Interactions) -> Self:
+        """Cluster the items of ``train`` that have a vector.
+
+        ``items_`` are all members, cluster after cluster, ``starts_`` where each begins; ``centroids_``
+        (clusters, d) of unit length; ``kernels_`` (clusters,) each one's most central member.
+        Clusters are at most as many as items.
+        """
+        if len(self.item_vectors) != train.n_items:
+            raise ValueError(f"{len(self.item_vectors)} item vectors for {train.n_items} items")
+        self.vectors_ = _unit(self.item_vectors.astype(np.float32))
+        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        items = np.flatnonzero(met & self.vectors_.any(axis=1))
+        self.vectors_[~met] = 0
+        self.history_ = HistoryEncoder.fit(train, self.history_length)
+        centroids, labels = self._k_means(self.vectors_[items])
+        nearness = np.einsum("nd,nd->n", self.vectors_[items], centroids[labels])
+        order = np.lexsort((items, -nearness, labels))
+        filled, starts = np.unique(labels[order], return_index=True)
+        self.items_, self.starts_ = items[order], np.append(starts, len(items))
+        self.centroids_, self.kernels_ = centroids[filled], self.items_[starts]
+        return self
+
+    def members(self, cluster: int) -> np.ndarray:
+        """Items of ``cluster``, the most central first."""
+        return self.items_[self.starts_[cluster] : self.starts_[cluster + 1]]
+
+    def recall(self, requests: Requests, k: int) -> Candidates:
+        return self._in_blocks(requests, k, self.n_probe)
+
+    def recall_of_exact_search(self, requests: Requests, k: int, n_probe: int) -> np.ndarray:
+        """Share of the ``k`` best of all clusters that ``n_probe`` of them find: one a user, NaN if none."""
+        found = self._in_blocks(requests, k, n_probe).items
+        exact = self._in_blocks(requests, k, len(self.centroids_)).items
+        rows = np.arange(len(requests))[:, None] * len(self.vectors_)
+        among = np.isin(rows + exact, (rows + found)[found != PAD]) & (exact != PAD)
+        asked = (exact != PAD).sum(axis=1)
+        share = np.full(len(requests), np.nan)
+        np.divide(among.sum(axis=1), asked, out=share, where=asked > 0)
+        return share
+
+    def save(self, folder: Path) -> None:
+        write_json(
+            folder / "params.json",
+            {"params": {name: getattr(self, name) for name in PARAMS}, "history": self.history_.to_json()},
+        )
+        write_arrays(folder / "clusters.npz", {name: getattr(self, f"{name}_") for name in ARRAYS})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        fitted, arrays = read_json(folder / "params.json"), read_arrays(folder / "clusters.npz")
+        channel = cls(item_vectors=arrays["vectors"], **fitted["params"])
+        channel.history_ = HistoryEncoder.from_json(fitted["history"])
+        for name in ARRAYS:
+            setattr(channel, f"{name}_", arrays[name])
+        return channel
+
+    def _in_blocks(self, requests: Requests, k: int, n_probe: int) -> Candidates:
+        return in_blocks(requests, k, len(self.vectors_), lambda block: self._answer(block, k, n_probe))
+
+    def _k_means(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centroids, and the number of each vector's."""
+        n = min(self.n_clusters, len(vectors))
+        k_means = faiss.Kmeans(
+            vectors.shape[1],
+            n,
+            niter=self.iterations,
+            seed=self.seed,
+            spherical=True,
+            # All vectors take part, however few or many there are to a cluster.
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(vectors),
+        )
+        k_means.train(vectors)
+        _, labels = k_means.index.search(vectors, 1)
+        return np.asarray(k_means.centroids), labels[:, 0]
+
+    def _answer(self, requests: Requests, k: int, n_probe: int) -> Candidates:
+        queries = self._queries(requests)
+        rows, items = self._members_near(queries, n_probe)
+        scores = _products(queries, rows, self.vectors_, items)
+        starts = np.searchsorted(rows, np.arange(len(requests) + 1))
+        shape = (len(requests), len(self.vectors_))
+        return best_unseen_of(sparse.csr_matrix((scores, items, starts), shape=shape), requests.history, k)
+
+    def _queries(self, requests: Requests) -> np.ndarray:
+        """Return unit vectors (n, d) of users; zeros where there is no history to tell."""
+        history = self.history_.encode(requests.history, requests.now)
+        ids = history[HISTORY_IDS]
+        weights = self.decay ** np.arange(self.history_length) * history[HISTORY_VALUE] ** self.value_power
+        weights = np.where(ids == PAD, 0, weights).astype(np.float32)
+        # Not a matrix product: BLAS would add up in an order that depends on who else asks.
+        return _unit((weights[:, :, None] * self.vectors_[ids]).sum(axis=1))
+
+    def _members_near(self, queries: np.ndarray, n_probe: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of a row of ``queries`` (ascending) and an item of the clusters nearest to it."""
+        known = np.flatnonzero(queries.any(axis=1))
+        n_clusters = len(self.centroids_)
+        every = np.tile(np.arange(n_clusters), len(known))
+        nearness = _products(queries, np.repeat(known, n_clusters), self.centroids_, every)
+        nearest = np.argsort(-nearness.reshape(len(known), n_clusters), axis=1, kind="stable")[:, :n_probe]
+        sizes = np.diff(self.starts_)[nearest]
+        rows = np.repeat(known, sizes.sum(axis=1))
+        sizes = sizes.ravel()
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return rows, self.items_[np.repeat(self.starts_[nearest.ravel()], sizes) + within]
+
+
+def _products(left: np.ndarray, rows: np.ndarray, right: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Inner product of each pair of a row of ``left`` and one of ``right``; float32."""
+    products = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), PAIRS):
+        part = slice(start, start + PAIRS)
+        products[part] = np.einsum("pd,pd->p", left[rows[part]], right[others[part]])
+    return products
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows at length 1; zeros stay."""
+    unit = np.zeros_like(vectors)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.divide(vectors, norms, out=unit, where=norms > 0)
+    return unit

@@ -1,0 +1,226 @@
+"""Co-occurrence tables: the kernels that item_cf and user_cf are fitted with.
+
+A row of the table is summed in one dense accumulator that stays in the processor's cache, then its
+``k`` best are kept in a heap (`recsys.recall.kernels`). Rows are independent, and threads take them
+in chunks of equal work, so the number of threads changes nothing in the result. Only ``fit`` imports
+this module: it needs numba.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from recsys.recall.kernels import distance_chunk, distinct, group, middle_chunk
+from recsys.types import DAY, PAD, Interactions
+
+CHUNKS_PER_THREAD = 16
+TICKS_PER_DECAY = 256
+"""Steps in which a time weight falls by e: the lookup table's error stays under 0.4 %."""
+DECAYS = 16
+"""Time weights fall to exp(-16) and no further."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Each user's distinct items, oldest first; of repeats the newest stands.
+
+    User ``u`` has ``items[offsets[u]:offsets[u + 1]]`` (int32), met at ``timestamps`` (int64, s).
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    timestamps: np.ndarray
+    n_items: int
+
+    @classmethod
+    def of(cls, train: Interactions) -> Sequences:
+        offsets, order = group(train.user_idx, train.n_users)
+        offsets, order = distinct(offsets, order, train.item_idx, train.n_items)
+        return cls(offsets, train.item_idx[order], train.timestamp[order], train.n_items)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        lengths: np.ndarray = np.diff(self.offsets)
+        return lengths
+
+    @property
+    def users(self) -> np.ndarray:
+        """User of each entry, int32."""
+        return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int32), self.lengths)
+
+    def last(self, n: int) -> Sequences:
+        """Each user's newest ``n``."""
+        kept = self.left < n
+        offsets = np.concatenate([[0], np.minimum(self.lengths, n).cumsum()])
+        return Sequences(offsets, self.items[kept], self.timestamps[kept], self.n_items)
+
+    @property
+    def left(self) -> np.ndarray:
+        """How many of the user's entries come after each."""
+        return np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.items)) - 1
+
+    def newest(self) -> np.ndarray:
+        """When each user was last seen (float64, s); -inf for one without items."""
+        newest = np.full(len(self.lengths), -np.inf)
+        met = self.lengths > 0
+        newest[met] = self.timestamps[self.offsets[1:][met] - 1]
+        return newest
+
+    @property
+    def users_by_item(self) -> tuple[np.ndarray, np.ndarray]:
+        """Item ``i`` was met by ``users[offsets[i]:offsets[i + 1]]``, ascending."""
+        offsets, positions = self.positions_by_item
+        return offsets, self.users[positions]
+
+    @property
+    def users_by_item_in_time(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `users_by_item`, but the user who met the item last stands last."""
+        order = np.argsort(self.timestamps, kind="stable")
+        offsets, positions = group(self.items[order], self.n_items)
+        return offsets, self.users[order[positions]]
+
+    @property
+    def positions_by_item(self) -> tuple[np.ndarray, np.ndarray]:
+        """Item ``i`` stands at ``positions[offsets[i]:offsets[i + 1]]``, users ascending."""
+        offsets, positions = group(self.items, self.n_items)
+        return offsets, positions
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """From a co-occurrence ``c`` of rows ``i`` and ``j`` with degrees ``n`` to a similarity.
+
+    ``c / ((n_i n_j) ** power + shrinkage)``, times ``same`` where the two share a label, times
+    ``other`` where not. ``labels`` are bit masks (uint64) that share a bit or, if ``exact``, codes
+    (any integers, negative for unknown) that are equal; None leaves the factors out.
+    """
+
+    degrees: np.ndarray
+    power: float
+    shrinkage: float = 0.0
+    labels: np.ndarray | None = None
+    exact: bool = False
+    same: float = 1.0
+    other: float = 1.0
+
+    def arguments(self) -> tuple[object, ...]:
+        """Return what the kernels take, in their order."""
+        scale: np.ndarray = np.maximum(self.degrees, 1.0) ** self.power
+        labels = np.zeros(0) if self.labels is None else self.labels
+        return (
+            scale.astype(np.float32),
+            np.float32(self.shrinkage),
+            labels.astype(np.int64),
+            self.exact,
+            np.float32(self.same),
+            np.float32(self.other),
+        )
+
+
+def weighed_by_middle(
+    first: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray,
+    second: tuple[np.ndarray, np.ndarray, np.ndarray],
+    similarity: Similarity,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the ``k`` rows most similar to each row, where a shared middle counts ``weight[middle]``.
+
+    ``first`` (offsets, middles) leads from rows to middles, ``second`` (starts, ends, rows) back.
+    With items as rows, users are the middles, and the other way round. Returns row numbers (int32,
+    PAD where fewer) and similarities (float32, 0 there), both (n_rows, k), best first, ties by row.
+    """
+    offsets, middles = first
+    starts, ends, rows = second
+    work = _work(offsets, (ends - starts)[middles])
+    arguments = (offsets, middles, weight.astype(np.float32), starts, ends, rows, *similarity.arguments())
+    return _in_threads(middle_chunk, arguments, work, k)
+
+
+def weighed_by_distance(
+    sequences: Sequences,
+    weight: np.ndarray,
+    time_decay: float,
+    step_decay: float,
+    backward: float,
+    similarity: Similarity,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the ``k`` items most similar to each item, by pairs that know their order and distance.
+
+    A user's pair of ``i`` and ``j`` counts ``weight[user] * exp(-time_decay * days apart) *
+    exp(-step_decay * steps apart)``, and ``backward`` of that in the row of ``i`` if ``j`` came
+    before it. Returns as `weighed_by_middle`.
+    """
+    offsets, positions = sequences.positions_by_item
+    users = sequences.users
+    work = _work(offsets, sequences.lengths[users[positions]])
+    arguments = (
+        offsets,
+        positions,
+        users,
+        weight.astype(np.float32),
+        sequences.offsets,
+        sequences.items,
+        _ticks(sequences.timestamps, time_decay),
+        _falling(1 / TICKS_PER_DECAY, DECAYS * TICKS_PER_DECAY if time_decay else 1),
+        _falling(step_decay, _steps(step_decay, sequences.lengths)),
+        np.float32(backward),
+        *similarity.arguments(),
+    )
+    return _in_threads(distance_chunk, arguments, work, k)
+
+
+def _ticks(timestamps: np.ndarray, decay: float) -> np.ndarray:
+    """Whole steps of the time weight's lookup table since the oldest event."""
+    if not len(timestamps) or not decay:
+        return np.zeros(len(timestamps), dtype=np.int32)
+    ticks = timestamps - timestamps.min()
+    per_second = decay * TICKS_PER_DECAY / DAY
+    if ticks.max() * per_second >= np.iinfo(np.int32).max:
+        raise ValueError(f"time_decay {decay} a day is too steep for {ticks.max() / DAY:.0f} days of data")
+    steps: np.ndarray = (ticks * per_second).astype(np.int32)
+    return steps
+
+
+def _falling(rate: float, n: int) -> np.ndarray:
+    weights: np.ndarray = np.exp(-rate * np.arange(n))
+    return weights.astype(np.float32)
+
+
+def _steps(decay: float, lengths: np.ndarray) -> int:
+    return int(min(DECAYS / decay, lengths.max(initial=0))) + 1 if decay else 1
+
+
+def _work(offsets: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Pairs to be counted in each row."""
+    return np.diff(np.concatenate([[0], pairs.cumsum(dtype=np.int64)])[offsets])
+
+
+def _in_threads(
+    chunk: Callable[..., None], arguments: tuple[object, ...], work: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    n = len(work)
+    k = min(k, max(n - 1, 0))
+    best = np.full((n, k), PAD, dtype=np.int32)
+    scores = np.zeros((n, k), dtype=np.float32)
+    if not k:
+        return best, scores
+    threads = len(os.sched_getaffinity(0))
+    done = np.cumsum(work + 1)
+    cuts = np.searchsorted(done, np.linspace(0, done[-1], threads * CHUNKS_PER_THREAD + 1)[1:-1])
+    edges = np.unique([0, *cuts, n])
+    with ThreadPoolExecutor(threads) as pool:
+        running = [
+            pool.submit(chunk, int(low), int(high), work, *arguments, best, scores)
+            for low, high in pairwise(edges)
+        ]
+        for each in running:
+            each.result()
+    return best, scores

@@ -1,0 +1,188 @@
+"""Item-based collaborative filtering: items similar to what the user liked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+
+from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
+from recsys.recall.seen import best_unseen_of, in_blocks
+from recsys.types import DAY, PAD, Candidates, Histories, Interactions, Requests
+
+if TYPE_CHECKING:
+    from recsys.recall import cooccurrence
+
+PARAMS = (
+    "k_similar",
+    "n_last",
+    "iuf",
+    "age_decay",
+    "time_decay",
+    "step_decay",
+    "backward",
+    "category_weight",
+    "power",
+    "shrinkage",
+    "history_decay",
+    "value_power",
+)
+
+OLDEST = 30
+"""Decays after which age counts no further."""
+
+
+@dataclass(kw_only=True, eq=False)
+class ItemCfRecall:
+    """The last ``n_last`` items of the user x ``k_similar`` similar ones, summed (Sarwar et al., WWW 2001).
+
+    Similarity of ``i`` and ``j`` is the sum over the users of both, divided by
+    ``(n_i n_j) ** power + shrinkage``: with all weights off and power 0.5 the cosine. The weights:
+
+    - ``iuf``: a user counts 1 / log(1 + items of the user) (Breese et al., UAI 1998);
+    - ``age_decay``: a user counts exp(-age_decay * days from the user's last event to train's newest);
+    - ``time_decay``: exp(-time_decay * days between the two);
+    - ``step_decay``: exp(-step_decay * places between the two in the user's sequence);
+    - ``backward``: what a ``j`` before ``i`` counts, where one after it counts 1;
+    - ``category_weight``: what a pair of one category counts, where others count 1; needs
+      ``categories`` (n_items,) uint64, a bit a category.
+
+    Rates of 0 and weights of 1 are off. The user's items count ``exp(-history_decay * place)``,
+    the newest at place 0, times ``value ** value_power``. A user without history gets an empty row.
+    """
+
+    name: ClassVar[str] = "item_cf"
+
+    k_similar: int = 100
+    n_last: int = 50
+    iuf: bool = True
+    age_decay: float = 0.0
+    time_decay: float = 0.0
+    step_decay: float = 0.0
+    backward: float = 1.0
+    category_weight: float = 1.0
+    power: float = 0.5
+    shrinkage: float = 0.0
+    history_decay: float = 0.0
+    value_power: float = 0.0
+    categories: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("age_decay", "time_decay", "step_decay", "backward", "category_weight", "shrinkage"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"item_cf: {name} {getattr(self, name)} is below 0")
+        if self.category_weight != 1 and self.categories is None:
+            raise ValueError(f"item_cf: category_weight {self.category_weight} needs categories")
+
+    def fit(self, train: Interactions) -> Self:
+        # Here, because serving a fitted table needs no numba.
+        from recsys.recall import cooccurrence
+
+        sequences = cooccurrence.Sequences.of(train)
+        degrees = np.bincount(sequences.items, minlength=train.n_items)
+        similarity = cooccurrence.Similarity(
+            degrees,
+            self.power,
+            self.shrinkage,
+            labels=self.categories if self.category_weight != 1 else None,
+            same=self.category_weight,
+        )
+        weight = self._weights_of_users(sequences)
+        if self.time_decay or self.step_decay or self.backward != 1:
+            found = cooccurrence.weighed_by_distance(
+                sequences,
+                weight,
+                self.time_decay,
+                self.step_decay,
+                self.backward,
+                similarity,
+                self.k_similar,
+            )
+        else:
+            found = cooccurrence.weighed_by_middle(
+                sequences.users_by_item,
+                weight,
+                (sequences.offsets[:-1], sequences.offsets[1:], sequences.items),
+                similarity,
+                self.k_similar,
+            )
+        return self._use(*found)
+
+    def _weights_of_users(self, sequences: cooccurrence.Sequences) -> np.ndarray:
+        weights = np.ones(len(sequences.lengths))
+        if self.iuf:
+            weights /= np.log1p(np.maximum(sequences.lengths, 1))
+        if self.age_decay:
+            last = sequences.newest()
+            # No older than a float32 can tell from nothing when the other weights come on top.
+            weights *= np.exp(-np.minimum(self.age_decay * (last.max(initial=0) - last) / DAY, OLDEST))
+        return weights
+
+    def _use(self, items: np.ndarray, similarities: np.ndarray) -> Self:
+        self.items_, self.similarities_ = items, similarities
+        found = items != PAD
+        offsets = np.concatenate([[0], found.sum(axis=1).cumsum()])
+        shape = (len(items), len(items))
+        self._table = sparse.csr_matrix((similarities[found], items[found], offsets), shape=shape)
+        return self
+
+    def recall(self, requests: Requests, k: int) -> Candidates:
+        n_items = len(self.items_)
+        return in_blocks(
+            requests,
+            k,
+            n_items,
+            lambda block: best_unseen_of(self._liked(block.history) @ self._table, block.history, k),
+        )
+
+    def similar(self, items: np.ndarray, k: int) -> Candidates:
+        """Return the ``k`` items most similar to each of ``items``; an empty row for PAD."""
+        found, scores = self.items_[items, :k].astype(np.int64), self.similarities_[items, :k]
+        missing = (found == PAD) | (items == PAD)[:, None]
+        return Candidates(np.where(missing, PAD, found), np.where(missing, np.float32(-np.inf), scores)).top(
+            k
+        )
+
+    def because(self, requests: Requests, items: np.ndarray) -> np.ndarray:
+        """For each of ``items`` (n, k): which item of the user's history spoke for it most, or PAD.
+
+        Of equal ones the lower row number.
+        """
+        liked = self._liked(requests.history).tocoo()
+        rows, columns = np.nonzero(self.items_[liked.col] != PAD)
+        weights = liked.data[rows] * self.similarities_[liked.col[rows], columns]
+        n_items = len(self.items_)
+        keys = liked.row[rows].astype(np.int64) * n_items + self.items_[liked.col[rows], columns]
+        order = np.lexsort((-liked.col[rows], weights, keys))
+        keys, sources = keys[order], liked.col[rows][order]
+        wanted = np.arange(len(items))[:, None] * n_items + items
+        last = np.searchsorted(keys, wanted, side="right") - 1
+        if not len(keys):
+            return np.full(items.shape, PAD, dtype=np.int64)
+        hit = (last >= 0) & (keys[last] == wanted) & (items != PAD)
+        return np.where(hit, sources[last], PAD).astype(np.int64)
+
+    def _liked(self, history: Histories) -> sparse.csr_matrix:
+        """Users x items: the weights of their last ``n_last`` items."""
+        items, _, values = history.last(self.n_last)
+        weights = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
+        weights = weights * np.maximum(values, 0) ** np.float32(self.value_power)
+        told = (items != PAD) & (weights > 0)
+        offsets = np.concatenate([[0], told.sum(axis=1).cumsum()])
+        return sparse.csr_matrix((weights[told], items[told], offsets), shape=(len(items), len(self.items_)))
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
+        arrays = {"items": self.items_, "similarities": self.similarities_}
+        if self.categories is not None:
+            arrays["categories"] = self.categories
+        write_arrays(folder / "item_similar.npz", arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        arrays = read_arrays(folder / "item_similar.npz")
+        channel = cls(**read_json(folder / "params.json"), categories=arrays.get("categories"))
+        return channel._use(arrays["items"], arrays["similarities"])

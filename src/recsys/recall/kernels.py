@@ -1,0 +1,182 @@
+"""Numba kernels of the co-occurrence tables; `recsys.recall.cooccurrence` says what they are for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def group(keys, n):  # type: ignore[no-untyped-def]
+    """Stable counting sort: offsets of the ``n`` groups and the positions in them."""
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    for key in keys:
+        offsets[key + 1] += 1
+    for group in range(n):
+        offsets[group + 1] += offsets[group]
+    place = offsets[:-1].copy()
+    positions = np.empty(len(keys), dtype=np.int32)
+    for position in range(len(keys)):
+        key = keys[position]
+        positions[place[key]] = position
+        place[key] += 1
+    return offsets, positions
+
+
+@njit(nogil=True, cache=True)
+def distinct(offsets, order, items, n_items):  # type: ignore[no-untyped-def]
+    """Drop all but the last of a group's repeated items."""
+    owner = np.full(n_items, -1, dtype=np.int64)
+    kept = np.empty_like(order)
+    kept_offsets = np.empty_like(offsets)
+    # Backwards, so that the newest of the repeats is met first.
+    at = len(order)
+    kept_offsets[-1] = at
+    for group in range(len(offsets) - 2, -1, -1):
+        for position in range(offsets[group + 1] - 1, offsets[group] - 1, -1):
+            item = items[order[position]]
+            if owner[item] != group:
+                owner[item] = group
+                at -= 1
+                kept[at] = order[position]
+        kept_offsets[group] = at
+    return kept_offsets - at, kept[at:].copy()
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _worse(score, row, other_score, other_row):  # type: ignore[no-untyped-def]
+    return score < other_score or (score == other_score and row > other_row)
+
+
+@njit(nogil=True, cache=True)
+def _sift_down(scores, rows, n):  # type: ignore[no-untyped-def]
+    """Let the root of a heap of ``n``, worst first, sink to its place."""
+    score, row, at = scores[0], rows[0], 0
+    while True:
+        child = 2 * at + 1
+        if child >= n:
+            break
+        if child + 1 < n and _worse(scores[child + 1], rows[child + 1], scores[child], rows[child]):
+            child += 1
+        if not _worse(scores[child], rows[child], score, row):
+            break
+        scores[at], rows[at] = scores[child], rows[child]
+        at = child
+    scores[at], rows[at] = score, row
+
+
+@njit(nogil=True, cache=True)
+def _sort_heap(scores, rows):  # type: ignore[no-untyped-def]
+    for n in range(len(scores) - 1, 0, -1):
+        scores[0], scores[n] = scores[n], scores[0]
+        rows[0], rows[n] = rows[n], rows[0]
+        _sift_down(scores, rows, n)
+
+
+@njit(nogil=True, cache=True)
+def _keep_best(  # type: ignore[no-untyped-def]
+    row, total, touched, n_touched, scale, shrinkage, labels, exact, same, other, best, scores
+):
+    """Move a row's sums to its ``k`` best, and leave the sums zero; ``n_touched`` < 0 scans them all."""
+    n = len(total) if n_touched < 0 else n_touched
+    for place in range(n):
+        column = place if n_touched < 0 else touched[place]
+        score = total[column]
+        if score == 0:
+            continue
+        total[column] = 0
+        if column == row:
+            continue
+        score /= scale[row] * scale[column] + shrinkage
+        if len(labels):
+            mine, theirs = labels[row], labels[column]
+            alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
+            score *= same if alike else other
+        # Empty places of the heap hold 0, so a score of 0 never enters.
+        if score > 0 and _worse(scores[0], best[0], score, column):
+            scores[0], best[0] = score, column
+            _sift_down(scores, best, len(scores))
+    _sort_heap(scores, best)
+
+
+@njit(nogil=True, cache=True)
+def middle_chunk(  # type: ignore[no-untyped-def]
+    low, high, work, offsets, middles, weight, starts, ends, rows,
+    scale, shrinkage, labels, exact, same, other, best, scores,
+):  # fmt: skip
+    """Rows ``[low, high)`` of a table in which a pair counts the weight of what lies between."""
+    total = np.zeros(len(work), dtype=np.float32)
+    touched = np.empty(len(work), dtype=np.int32)
+    for row in range(low, high):
+        n_touched = -1 if work[row] > len(total) // 8 else 0
+        for at in range(offsets[row], offsets[row + 1]):
+            middle = middles[at]
+            amount = weight[middle]
+            if amount <= 0:
+                continue
+            if n_touched < 0:
+                for back in range(starts[middle], ends[middle]):
+                    total[rows[back]] += amount
+            else:
+                for back in range(starts[middle], ends[middle]):
+                    column = rows[back]
+                    if total[column] == 0:
+                        touched[n_touched] = column
+                        n_touched += 1
+                    total[column] += amount
+        _keep_best(
+            row,
+            total,
+            touched,
+            n_touched,
+            scale,
+            shrinkage,
+            labels,
+            exact,
+            same,
+            other,
+            best[row],
+            scores[row],
+        )
+
+
+@njit(nogil=True, cache=True)
+def distance_chunk(  # type: ignore[no-untyped-def]
+    low, high, work, offsets, positions, users, weight, starts, items, ticks, by_time, by_step, backward,
+    scale, shrinkage, labels, exact, same, other, best, scores,
+):  # fmt: skip
+    """Rows ``[low, high)`` of a table in which a pair counts by order and distance."""
+    total = np.zeros(len(work), dtype=np.float32)
+    touched = np.empty(len(work), dtype=np.int32)
+    last_tick, last_step = len(by_time) - 1, len(by_step) - 1
+    for row in range(low, high):
+        n_touched = -1 if work[row] > len(total) // 8 else 0
+        for at in range(offsets[row], offsets[row + 1]):
+            here = positions[at]
+            user = users[here]
+            now = ticks[here]
+            forth, back = weight[user], weight[user] * backward
+            first = starts[user] if back > 0 else here
+            for there in range(first, starts[user + 1]):
+                amount = back if there < here else forth
+                amount *= by_time[min(abs(ticks[there] - now), last_tick)]
+                amount *= by_step[min(abs(there - here), last_step)]
+                column = items[there]
+                if n_touched >= 0 and total[column] == 0 and amount > 0:
+                    touched[n_touched] = column
+                    n_touched += 1
+                total[column] += amount
+        _keep_best(
+            row,
+            total,
+            touched,
+            n_touched,
+            scale,
+            shrinkage,
+            labels,
+            exact,
+            same,
+            other,
+            best[row],
+            scores[row],
+        )

@@ -1,0 +1,116 @@
+"""What towers read of a request and of an item: one way for training and serving, numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
+from recsys.columns import TIMESTAMP
+from recsys.features.history import HISTORY_IDS, HistoryEncoder
+from recsys.features.spec import Column, FeatureSpec
+from recsys.features.values import Frame
+from recsys.types import PAD, Interactions, Requests
+
+Arrays = Mapping[str, np.ndarray]
+ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What is told of users and items: row i of the frames is user_idx and item_idx i.
+
+    ``columns`` are of the entities user, item and request; a request's read its moment, ``timestamp``.
+    """
+
+    users: pd.DataFrame
+    items: pd.DataFrame
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class TowerInputs:
+    """Fitted encoders, and users' and items' attributes encoded once; their last row is the unknown's.
+
+    ``rows`` (n_items,) int64 are rows of the id embedding: 0 for an item that train has not met.
+    """
+
+    history: HistoryEncoder
+    spec: FeatureSpec
+    users: Arrays
+    items: Arrays
+    rows: np.ndarray
+
+    @classmethod
+    def fit(cls, train: Interactions, attributes: Attributes | None, history_length: int) -> Self:
+        """Fit on the users, items and moments of ``train`` alone; encode all that ``attributes`` hold."""
+        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        history = HistoryEncoder.fit(train, history_length)
+        rows = np.where(met, np.arange(1, train.n_items + 1), 0)
+        if attributes is None:
+            return cls(history, FeatureSpec(()), {}, {}, rows)
+        frames: dict[str, Frame] = {
+            "user": attributes.users.iloc[np.unique(train.user_idx)],
+            "item": attributes.items.iloc[np.flatnonzero(met)],
+            "request": {TIMESTAMP: train.timestamp},
+        }
+        spec = FeatureSpec.fit(frames, attributes.columns)
+        users = spec.encode(_with_unknown(attributes.users), "user")
+        return cls(history, spec, users, spec.encode(_with_unknown(attributes.items), "item"), rows)
+
+    def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
+        """Encode the history (n, length), its items as rows of the id embedding, and user and request."""
+        arrays = self.history.encode(requests.history, requests.now)
+        ids = arrays[HISTORY_IDS]
+        arrays[HISTORY_IDS] = np.where(ids == PAD, 0, self.rows[ids])
+        # PAD is -1: the last row.
+        users = {name: values[requests.users] for name, values in self.users.items()}
+        return arrays | users | self.spec.encode({TIMESTAMP: requests.now}, "request")
+
+    def of_items(self, items: np.ndarray) -> dict[str, np.ndarray]:
+        """Pick the columns of ``items`` (n,)."""
+        return {name: values[items] for name, values in self.items.items()}
+
+    def known(self, users: np.ndarray, inputs: Arrays) -> np.ndarray:
+        """Tell of whom there is anything in `of_requests`: a history, or attributes of a known user."""
+        known: np.ndarray = inputs[HISTORY_IDS].max(axis=1) > 0
+        if self.users:
+            known |= users != PAD
+        return known
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "inputs.json", {"history": self.history.to_json(), "spec": self.spec.to_json()})
+        write_arrays(
+            folder / "inputs.npz",
+            {
+                ROWS: self.rows,
+                **{f"user.{name}": values for name, values in self.users.items()},
+                **{f"item.{name}": values for name, values in self.items.items()},
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        fitted = read_json(folder / "inputs.json")
+        arrays = read_arrays(folder / "inputs.npz")
+        return cls(
+            history=HistoryEncoder.from_json(fitted["history"]),
+            spec=FeatureSpec.from_json(fitted["spec"]),
+            users=_under("user.", arrays),
+            items=_under("item.", arrays),
+            rows=arrays[ROWS],
+        )
+
+
+def _with_unknown(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` and a row of which nothing is told."""
+    return frame.reset_index(drop=True).reindex(range(len(frame) + 1))
+
+
+def _under(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): each for name, each in arrays.items() if name.startswith(prefix)}

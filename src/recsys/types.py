@@ -1,0 +1,207 @@
+"""What everything else is written in: interactions, requests, candidates, and a channel's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from scipy import sparse
+
+PAD = -1
+"""Fills short rows of row numbers; also the row number of whoever is unknown."""
+DAY = 86_400
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Past interactions of a batch of users, oldest first: views into shared flat arrays.
+
+    Row ``i`` is ``[starts[i], ends[i])`` of ``items`` (int32), ``timestamps`` (int64, s) and
+    ``values`` (float32); cutting a batch or moving a user's clock back copies nothing.
+    """
+
+    items: np.ndarray
+    timestamps: np.ndarray
+    values: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.ends - self.starts
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Histories:
+        return replace(self, starts=self.starts[rows], ends=self.ends[rows])
+
+    def last(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Last ``n`` interactions, newest first: items (padded with PAD), timestamps, values, each (rows, n)."""
+        at = self.ends[:, None] - 1 - np.arange(n)
+        inside = at >= self.starts[:, None]
+        if not len(self.items):
+            shape = at.shape
+            return np.full(shape, PAD), np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+        at = np.where(inside, at, 0)
+        return (
+            np.where(inside, self.items[at], PAD),
+            np.where(inside, self.timestamps[at], 0),
+            np.where(inside, self.values[at], np.float32(0)),
+        )
+
+    def flat(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every past interaction of the batch: its row in the batch and its position in the flat arrays."""
+        rows = np.repeat(np.arange(len(self)), self.lengths)
+        first = np.cumsum(self.lengths) - self.lengths
+        return rows, np.arange(len(rows)) - first[rows] + self.starts[rows]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who met which item, when: rows in the order of time, ties in the order the data stage drew.
+
+    ``user_idx`` and ``item_idx`` (int32) are row numbers of the vocabularies, ``timestamp`` is
+    int64 seconds, ``value`` float32, ``labels`` one float32 array a task.
+    """
+
+    user_idx: np.ndarray
+    item_idx: np.ndarray
+    timestamp: np.ndarray
+    value: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    n_users: int
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.user_idx)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Interactions:
+        """Rows picked by mask, position or slice; the vocabularies stay whole."""
+        return replace(
+            self,
+            user_idx=self.user_idx[rows],
+            item_idx=self.item_idx[rows],
+            timestamp=self.timestamp[rows],
+            value=self.value[rows],
+            labels={task: label[rows] for task, label in self.labels.items()},
+        )
+
+    @cached_property
+    def by_user(self) -> np.ndarray:
+        """Positions of all rows, user after user, each user's in the order of time."""
+        return np.argsort(self.user_idx, kind="stable")
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """User ``u`` has ``by_user[offsets[u]:offsets[u + 1]]``."""
+        return np.concatenate([[0], np.bincount(self.user_idx, minlength=self.n_users).cumsum()])
+
+    @cached_property
+    def _sorted(self) -> Histories:
+        order = self.by_user
+        return Histories(
+            items=self.item_idx[order],
+            timestamps=self.timestamp[order],
+            values=self.value[order],
+            starts=self.offsets[:-1],
+            ends=self.offsets[1:],
+        )
+
+    def histories(self, users: np.ndarray) -> Histories:
+        """Whole histories of ``users``; PAD has an empty one."""
+        known = users != PAD
+        every = self._sorted[np.where(known, users, 0)]
+        return replace(every, ends=np.where(known, every.ends, every.starts))
+
+    def histories_before(self, rows: np.ndarray) -> Histories:
+        """For each of ``rows`` (positions here), what its user had done before it."""
+        place = np.empty(len(self), dtype=np.int64)
+        place[self.by_user] = np.arange(len(self))
+        users = self.user_idx[rows]
+        return replace(self._sorted, starts=self.offsets[users], ends=place[rows])
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Users x items, 1 where they met (repeats count once)."""
+        ones = np.ones(len(self), dtype=np.float32)
+        shape = (self.n_users, self.n_items)
+        met = sparse.csr_matrix((ones, (self.user_idx, self.item_idx)), shape=shape)
+        met.data[:] = 1
+        return met
+
+
+@dataclass(frozen=True)
+class Requests:
+    """A batch of users at the moment they ask: all that serving knows of them.
+
+    ``users`` (n,) int64, PAD for unknown; ``now`` (n,) int64 seconds; one history each.
+    """
+
+    users: np.ndarray
+    now: np.ndarray
+    history: Histories
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Requests:
+        return Requests(self.users[rows], self.now[rows], self.history[rows])
+
+    @classmethod
+    def of(cls, users: np.ndarray, past: Interactions, now: np.ndarray | int) -> Requests:
+        """Requests of ``users`` at ``now`` whose history is all of ``past``."""
+        users = np.asarray(users, dtype=np.int64)
+        moments = np.broadcast_to(np.asarray(now, dtype=np.int64), users.shape)
+        return cls(users, moments, past.histories(users))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Ranked items per user, best first; short rows end in PAD, scored -inf.
+
+    ``items`` (n, k) int64 row numbers of the item vocabulary, ``scores`` (n, k) float32.
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Candidates:
+        return Candidates(self.items[rows], self.scores[rows])
+
+    @classmethod
+    def none(cls, n: int, k: int) -> Candidates:
+        """Nothing for anyone."""
+        return cls(np.full((n, k), PAD, dtype=np.int64), np.full((n, k), -np.inf, dtype=np.float32))
+
+    def top(self, k: int) -> Candidates:
+        """The first ``k`` columns, padded where there are fewer."""
+        items, scores = self.items[:, :k], self.scores[:, :k]
+        missing = k - items.shape[1]
+        if missing > 0:
+            items = np.pad(items, ((0, 0), (0, missing)), constant_values=PAD)
+            scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
+        return Candidates(items, scores)
+
+
+class Recall(Protocol):
+    """A recall channel: fitted on interactions, it answers requests with candidates.
+
+    ``recall`` never returns what ``requests.history`` holds, answers a batch as it would one by
+    one, and gives an empty row (all PAD) where it knows nothing of the user.
+    """
+
+    name: str
+
+    def fit(self, train: Interactions) -> Self: ...
+    def recall(self, requests: Requests, k: int) -> Candidates: ...
+    def save(self, folder: Path) -> None: ...
+    @classmethod
+    def load(cls, folder: Path) -> Self: ...

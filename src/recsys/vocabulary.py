@@ -1,0 +1,37 @@
+"""External id <-> row number; the only converter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.types import PAD
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Distinct ids, all of them strings; an id's place is its row number."""
+
+    ids: pd.Index
+
+    @classmethod
+    def of(cls, ids: Iterable[object]) -> Vocabulary:
+        """Ids in the order given; a repeated one raises ValueError."""
+        index = pd.Index([str(each) for each in ids], dtype=object)
+        if not index.is_unique:
+            raise ValueError(f"id {index[index.duplicated()][0]!r} stands twice in the vocabulary")
+        return cls(index)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def encode(self, ids: Iterable[object]) -> np.ndarray:
+        """Row numbers, int64; PAD where an id is unknown."""
+        return self.ids.get_indexer(pd.Index([str(each) for each in ids], dtype=object)).astype(np.int64)
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Ids of ``rows``, None where PAD."""
+        return np.where(rows == PAD, None, self.ids.to_numpy()[rows])

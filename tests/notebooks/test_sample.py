@@ -1,0 +1,51 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("sample", ROOT / "notebooks/sample.py")
+sample = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sample)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["dvc", "init", "-q"], check=True)
+    Path(".gitignore").write_text("artifacts/\n.sample/\n")
+    Path("params.yaml").write_text("seed: 3\ncf: {top: 5, days: 7}\n")
+    Path("artifacts").mkdir()
+    Path("artifacts/model").write_text("the full one")
+    return tmp_path
+
+
+def test_only_named_values_are_overridden():
+    params = {"seed": 3, "cf": {"top": 5, "days": 7}}
+    assert sample.overridden(params, {"cf": {"top": 1}}) == {"seed": 3, "cf": {"top": 1, "days": 7}}
+
+
+def test_an_override_of_nothing_is_refused():
+    with pytest.raises(SystemExit, match=r"params.yaml has no cf.tpo to override"):
+        sample.overridden({"cf": {"top": 5}}, {"cf": {"tpo": 1}})
+
+
+def test_the_copy_has_the_sources_and_leaves_the_artifacts(repository, monkeypatch):
+    Path("sample.yaml").write_text("cf: {top: 1}\n")
+    monkeypatch.setattr(sys, "argv", ["sample.py", "sample.yaml", ".sample"])
+    sample.main()
+    assert yaml.safe_load(Path(".sample/params.yaml").read_text())["cf"] == {"top": 1, "days": 7}
+    assert not Path(".sample/artifacts").exists()
+    assert Path("artifacts/model").read_text() == "the full one"
+
+
+def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch):
+    Path("sample.yaml").write_text("{}\n")
+    monkeypatch.setattr(sys, "argv", ["sample.py", "sample.yaml", ".sample"])
+    sample.main()
+    cache = subprocess.run(["dvc", "cache", "dir"], cwd=".sample", capture_output=True, text=True, check=True)
+    assert Path(cache.stdout.strip()) == repository / ".dvc/cache"
