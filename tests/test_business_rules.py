@@ -53,6 +53,11 @@ def test_an_expiry_is_a_day_or_a_moment(tmp_path, at, seconds):
     assert bound(tmp_path, f"expiry: [{{item: Heat, at: {at}}}]").expires[1] == seconds
 
 
+def test_the_earliest_expiry_counts(tmp_path):
+    text = "expiry: [{item: Heat, at: 1970-01-02}, {item: Heat, at: 1970-01-03}]"
+    assert bound(tmp_path, text).expires[1] == DAY
+
+
 def test_ids_that_yaml_takes_for_numbers_are_ids(tmp_path):
     rules = bound(tmp_path, "{profit: {123: 2}, block: {items: [123]}}")
     assert (rules.profit[2], rules.blocked[2]) == (2, True)

@@ -86,7 +86,7 @@ def fit(
             mean = _one_epoch(model, batches, loss, optimizer, epoch, rates, progress)
             rows.append({"epoch": epoch, "loss": mean, **_validated(model, validate)})
             best.see(rows[-1], model)
-            if patience is not None and best.epochs_since > patience:
+            if patience is not None and best.epochs_since >= patience:
                 break
         best.restore(model)
     model.eval()

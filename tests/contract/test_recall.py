@@ -16,6 +16,7 @@ N_USERS, N_ITEMS, STRANGER = 60, 40, 59
 SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
+    "cluster": {"n_clusters": 4, "n_probe": 2},
 }
 """Hyperparameters of channels whose defaults are meant for more data."""
 FLOOR = {"popular": 0.15}
@@ -40,13 +41,23 @@ def two_tastes(seed: int = 0) -> Interactions:
     )
 
 
+def vectors_of_two_tastes(n_items: int) -> np.ndarray:
+    """Item vectors as another channel would leave them, for the one that needs them."""
+    vectors = np.random.default_rng(0).normal(size=(n_items, 8))
+    vectors[:, 0] += np.where(np.arange(n_items) < N_ITEMS // 2, 3, -3)
+    return vectors.astype(np.float32)
+
+
 TRAIN = two_tastes()
 NOW = int(TRAIN.timestamp.max()) + 1
 _fitted: dict[str, Recall] = {}
 
 
-def new(name: str) -> Recall:
-    return channel(name)(**SMALL.get(name, {}))
+def new(name: str, n_items: int = N_ITEMS) -> Recall:
+    params = dict(SMALL.get(name, {}))
+    if name == "cluster":
+        params["item_vectors"] = vectors_of_two_tastes(n_items)
+    return channel(name)(**params)
 
 
 def fitted(name: str) -> Recall:
@@ -199,7 +210,8 @@ def test_finds_what_was_held_out(name: str):
 def test_one_user_and_one_item(name: str):
     single = np.zeros(1, np.int32)
     train = Interactions(single, single, np.zeros(1, np.int64), np.ones(1, np.float32), {}, 1, 1)
-    assert (new(name).fit(train).recall(Requests.of(np.zeros(1), train, 1), k=3).items == PAD).all()
+    channel_of_one = new(name, n_items=1).fit(train)
+    assert (channel_of_one.recall(Requests.of(np.zeros(1), train, 1), k=3).items == PAD).all()
 
 
 def test_an_unknown_channel_is_named_with_those_there_are():

@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "recsys"
+REGISTERED = re.compile(r"(recsys(?:\.\w+)+)(?::\w+)?")
 RUN = re.compile(r"notebooks/run\.py\s+(\w+)")
 
 
@@ -24,23 +25,30 @@ def is_for_types_only(node):
 
 
 def imported_names(tree):
-    """Dotted names that the code imports, wherever it does; `from a import b` may mean a module a.b."""
+    """Dotted names that the code imports, wherever it does; the last part: a module or a name in one."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         if not is_for_types_only(node):
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def with_parents(name):
-    """Importing a.b.c runs a and a.b too."""
+def registered_names(tree):
+    """Modules that the code names in strings, as a registry does that imports them when asked."""
+    strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    found = (REGISTERED.fullmatch(value) for value in strings if isinstance(value, str))
+    return [match[1] for match in found if match]
+
+
+def modules_of(root, name):
+    """What importing ``name`` runs: the packages above, and last the module it is or is in."""
     parts = name.split(".")
-    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    prefixes = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+    return [module for module in prefixes if parts[0] == PACKAGE and file_of(root, module)]
 
 
 def is_empty(path):
@@ -50,16 +58,21 @@ def is_empty(path):
 
 
 def reached(root, source):
-    """Files of our modules that ``source`` imports, straight or through others, from ``root``."""
-    waiting, files = list(imported_names(ast.parse(source))), {}
+    """Files of our modules that ``source`` imports, straight or through others, from ``root``.
+
+    A registry counts with all that it names, unless it only stands above a module that is imported.
+    """
+    waiting, run, used = list(imported_names(ast.parse(source))), set(), set()
     while waiting:
-        for module in with_parents(waiting.pop()):
-            if module.split(".")[0] != PACKAGE or module in files:
-                continue
-            files[module] = path = file_of(root, module)
-            if path:
-                waiting.extend(imported_names(ast.parse(path.read_text())))
-    return {path.relative_to(root).as_posix() for path in files.values() if path and not is_empty(path)}
+        modules = modules_of(root, waiting.pop())
+        for module in set(modules) - run:
+            run.add(module)
+            waiting.extend(imported_names(ast.parse(file_of(root, module).read_text())))
+        for module in set(modules[-1:]) - used:
+            used.add(module)
+            waiting.extend(registered_names(ast.parse(file_of(root, module).read_text())))
+    files = (file_of(root, module) for module in run)
+    return {path.relative_to(root).as_posix() for path in files if not is_empty(path)}
 
 
 def notebook_stages(root):
@@ -112,6 +125,24 @@ def test_what_is_reached_through_others_must_be_declared(repository):
     deps = ["notebooks/20_cf.ipynb", "src/recsys/recall/popular.py"]
     lacking = undeclared(repository, repository / "notebooks/20_cf.ipynb", deps)
     assert lacking == ["src/recsys/recall/__init__.py", "src/recsys/types.py"]
+
+
+def test_a_registry_that_is_asked_counts_with_all_it_names(repository):
+    (repository / "src/recsys/recall/__init__.py").write_text(
+        'ALL = {"popular": "recsys.recall.popular:Popular"}\n'
+    )
+    assert reached(repository, "from recsys.recall import channel") == {
+        "src/recsys/recall/__init__.py",
+        "src/recsys/recall/popular.py",
+    }
+
+
+def test_a_registry_above_an_imported_module_does_not(repository):
+    (repository / "src/recsys/recall/other.py").write_text("x = 1\n")
+    (repository / "src/recsys/recall/__init__.py").write_text(
+        'ALL = {"other": "recsys.recall.other:Other"}\n'
+    )
+    assert "src/recsys/recall/other.py" not in reached(repository, "from recsys.recall import popular")
 
 
 def test_a_folder_covers_what_is_in_it(repository):

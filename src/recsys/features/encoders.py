@@ -40,6 +40,7 @@ ENCODERS: Mapping[str, type[Any]] = {
     "standard": numeric.Standard,
     "min_max": numeric.MinMax,
     "robust": numeric.Robust,
+    "uniform": numeric.Uniform,
     "power": numeric.Power,
     "wilson": numeric.Wilson,
     "time_of_day": numeric.TimeOfDay,

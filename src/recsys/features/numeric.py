@@ -104,6 +104,33 @@ class MinMax(_Scaled):
 
 
 @dataclass(frozen=True)
+class Uniform:
+    """Where a value stands among those of train: evenly spread from -1 to 1, whatever the distribution was.
+
+    Unlike `Quantile` it keeps the order within a bucket and needs no embedding row. Option: ``buckets``.
+    """
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+    missing: float
+    kind: ClassVar[Kind] = "number"
+    size: ClassVar[int] = 1
+
+    @classmethod
+    def fit(cls, values: np.ndarray, *, buckets: int = 64) -> Self:
+        x = _present(values)
+        cuts = np.quantile(x, np.linspace(0, 1, buckets + 1))
+        edges, first, counts = np.unique(cuts, return_index=True, return_counts=True)
+        middles = (first + (counts - 1) / 2) / buckets  # a value that fills several buckets stands amid them
+        return cls(tuple(edges.tolist()), tuple((2 * middles - 1).tolist()), float(np.median(x)))
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """(n, 1) float32 in [-1, 1]."""
+        x = numbers(values)
+        return _column(np.interp(np.where(np.isnan(x), self.missing, x), self.edges, self.shares))
+
+
+@dataclass(frozen=True)
 class Power:
     """Yeo-Johnson power transform (Biometrika 2000) towards a normal distribution, then standardised."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -35,6 +35,9 @@ class GroupedEmbedding(nn.Module):
         self.spec = spec
         self.embedding_dim = embedding_dim
         self.pooling = pooling
+        self._groups = {
+            group: [column for column in spec.columns if column.group == group] for group in spec.groups
+        }
         self.tables = nn.ModuleDict()
         for column in spec.columns:
             key = _key(column)
@@ -50,22 +53,31 @@ class GroupedEmbedding(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Map ``FeatureSpec.encode``'s arrays, as tensors, to (batch, groups * embedding_dim)."""
-        groups: dict[str, list[Tensor]] = {group: [] for group in self.spec.groups}
-        for column in self.spec.columns:
-            groups[column.group].append(self._embed(column, features[column.name]))
-        return torch.cat([self._pool(torch.stack(members)) for members in groups.values()], dim=1)
+        return torch.cat([self._pool(members, features) for members in self._groups.values()], dim=1)
+
+    def _pool(self, members: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
+        numbers = [column for column in members if column.encoder.kind == "number"]
+        parts = [self._embed(column, features[column.name]) for column in members if column not in numbers]
+        if numbers:
+            parts.append(self._embed_numbers(numbers, features))
+        total = torch.stack(parts).sum(dim=0)
+        return total if self.pooling == "sum" else total / len(members)
+
+    def _embed_numbers(self, numbers: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
+        """Sum of the columns' linear layers, by one product."""
+        layers = [self.tables[_key(column)] for column in numbers]
+        values = torch.cat([features[column.name] for column in numbers], dim=1)
+        weight = torch.cat([layer.weight for layer in layers], dim=1)
+        bias = torch.stack([layer.bias for layer in layers]).sum(dim=0)
+        return nn.functional.linear(values, weight, bias)
 
     def _embed(self, column: FittedColumn, values: Tensor) -> Tensor:
         table = self.tables[_key(column)]
-        if column.encoder.kind != "ids":
+        if column.encoder.kind == "id":
             return table(values)  # type: ignore[no-any-return]
         inside = (values != PAD).unsqueeze(-1)
         rows = table(values.clamp(min=0)) * inside  # (b, length, d)
         return rows.sum(dim=1) / inside.sum(dim=1).clamp(min=1)  # type: ignore[no-any-return]
-
-    def _pool(self, members: Tensor) -> Tensor:
-        """(columns, b, d) to (b, d)."""
-        return members.sum(dim=0) if self.pooling == "sum" else members.mean(dim=0)
 
 
 def _key(column: FittedColumn) -> str:

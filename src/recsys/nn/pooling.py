@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -10,8 +11,18 @@ from torch import Tensor, nn
 from recsys.types import DAY
 
 Kind = Literal["mean", "weighted", "attention"]
+YEAR, LOG_DAY = math.log(365), math.log(DAY)
 OUTSIDE = -1e9
 """Logit of a padded place: finite, since a history may be nothing but padding."""
+
+
+def elapsed(ages: Tensor) -> Tensor:
+    """Give ``ages``, log(1 + days), (...,) also as log(1 + seconds), both scaled to about 1: (..., 2).
+
+    Days tell weeks apart; within a session it is seconds that count.
+    """
+    seconds = torch.log1p(torch.expm1(ages) * DAY)
+    return torch.stack([ages / YEAR, seconds / (YEAR + LOG_DAY)], dim=-1)
 
 
 class HistoryPooling(nn.Module):
@@ -51,9 +62,7 @@ class HistoryPooling(nn.Module):
     def _logits(self, items: Tensor, ages: Tensor, values: Tensor) -> Tensor:
         if self.kind == "mean":
             return torch.zeros_like(ages)[:, :, None]
-        # Days tell weeks apart; within a session it is seconds that count.
-        told = torch.stack([ages, torch.log1p(ages * DAY), values], dim=2)
-        logits: Tensor = self.recency + self.told(told)
+        logits: Tensor = self.recency + self.told(torch.cat([elapsed(ages), values[:, :, None]], dim=2))
         if self.kind == "attention":
             logits = logits + self.query(self.hidden(items).tanh())
         return logits

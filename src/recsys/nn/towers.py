@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.nn.embedding import GroupedEmbedding
-from recsys.nn.pooling import HistoryPooling
+from recsys.nn.pooling import HistoryPooling, elapsed
 
 Features = Mapping[str, Tensor]
 PADDING = 0
@@ -70,7 +70,7 @@ class UserTower(nn.Module):
         self.ids = ids
         self.pooling = pooling
         self.attributes = attributes
-        width = pooling.width + (attributes.width if attributes is not None else 0)
+        width = pooling.width + 2 + (attributes.width if attributes is not None else 0)
         self.linear = nn.Linear(width, ids.embedding_dim, bias=False)
         self.layers = mlp([width, *hidden, ids.embedding_dim], dropout)
 
@@ -80,9 +80,11 @@ class UserTower(nn.Module):
         ``history`` (batch, length) are rows of the id embedding, newest first, PADDING where there is
         nothing; ``ages`` log(1 + days) and ``values`` 0 to 1 go with them.
         """
-        x = self.pooling(self.ids(history), ages, values, history != PADDING)
+        # How long ago the newest was tells whether a session goes on or another begins.
+        parts = [self.pooling(self.ids(history), ages, values, history != PADDING), elapsed(ages[:, 0])]
         if self.attributes is not None:
-            x = torch.cat([x, self.attributes(features)], dim=1)
+            parts.append(self.attributes(features))
+        x = torch.cat(parts, dim=1)
         return nn.functional.normalize(self.linear(x) + self.layers(x), dim=1)
 
 

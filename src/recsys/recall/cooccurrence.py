@@ -20,6 +20,7 @@ from recsys.recall.kernels import distance_chunk, distinct, group, middle_chunk
 from recsys.types import DAY, PAD, Interactions
 
 CHUNKS_PER_THREAD = 16
+SCAN_SHARE = 8
 TICKS_PER_DECAY = 256
 """Steps in which a time weight falls by e: the lookup table's error stays under 0.4 %."""
 DECAYS = 16
@@ -109,12 +110,12 @@ class Similarity:
     same: float = 1.0
     other: float = 1.0
 
-    def arguments(self) -> tuple[object, ...]:
-        """Return what the kernels take, in their order."""
+    def arguments(self, rows: np.ndarray) -> tuple[object, ...]:
+        """Return what the kernels take, in their order, for the table's rows in the order of ``rows``."""
         scale: np.ndarray = np.maximum(self.degrees, 1.0) ** self.power
-        labels = np.zeros(0) if self.labels is None else self.labels
+        labels = np.zeros(0) if self.labels is None else self.labels[rows]
         return (
-            scale.astype(np.float32),
+            scale[rows].astype(np.float32),
             np.float32(self.shrinkage),
             labels.astype(np.int64),
             self.exact,
@@ -139,8 +140,9 @@ def weighed_by_middle(
     offsets, middles = first
     starts, ends, rows = second
     work = _work(offsets, (ends - starts)[middles])
-    arguments = (offsets, middles, weight.astype(np.float32), starts, ends, rows, *similarity.arguments())
-    return _in_threads(middle_chunk, arguments, work, k)
+    names, columns = _busiest_first(rows, len(work))
+    arguments = (offsets, middles, weight.astype(np.float32), starts, ends, columns)
+    return _in_threads(middle_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
 
 
 def weighed_by_distance(
@@ -161,20 +163,20 @@ def weighed_by_distance(
     offsets, positions = sequences.positions_by_item
     users = sequences.users
     work = _work(offsets, sequences.lengths[users[positions]])
+    names, columns = _busiest_first(sequences.items, len(work))
     arguments = (
         offsets,
         positions,
         users,
         weight.astype(np.float32),
         sequences.offsets,
-        sequences.items,
+        columns,
         _ticks(sequences.timestamps, time_decay),
         _falling(1 / TICKS_PER_DECAY, DECAYS * TICKS_PER_DECAY if time_decay else 1),
         _falling(step_decay, _steps(step_decay, sequences.lengths)),
         np.float32(backward),
-        *similarity.arguments(),
     )
-    return _in_threads(distance_chunk, arguments, work, k)
+    return _in_threads(distance_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
 
 
 def _ticks(timestamps: np.ndarray, decay: float) -> np.ndarray:
@@ -203,22 +205,36 @@ def _work(offsets: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.diff(np.concatenate([[0], pairs.cumsum(dtype=np.int64)])[offsets])
 
 
+def _busiest_first(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Order the rows by how often they occur, and tell each entry's place in that order.
+
+    Sums of what occurs most then lie side by side, in the fastest cache.
+    """
+    names = np.argsort(-np.bincount(rows, minlength=n), kind="stable").astype(np.int32)
+    places = np.empty(n, dtype=np.int32)
+    places[names] = np.arange(n, dtype=np.int32)
+    return names, places[rows]
+
+
 def _in_threads(
-    chunk: Callable[..., None], arguments: tuple[object, ...], work: np.ndarray, k: int
+    chunk: Callable[..., None], arguments: tuple[object, ...], names: np.ndarray, work: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    n = len(work)
+    n = len(names)
     k = min(k, max(n - 1, 0))
     best = np.full((n, k), PAD, dtype=np.int32)
     scores = np.zeros((n, k), dtype=np.float32)
     if not k:
         return best, scores
+    work = work[names]
+    # A row with fewer pairs than this is quicker gathered from a list of what they touched.
+    scanned = work > n // SCAN_SHARE
     threads = len(os.sched_getaffinity(0))
     done = np.cumsum(work + 1)
     cuts = np.searchsorted(done, np.linspace(0, done[-1], threads * CHUNKS_PER_THREAD + 1)[1:-1])
     edges = np.unique([0, *cuts, n])
     with ThreadPoolExecutor(threads) as pool:
         running = [
-            pool.submit(chunk, int(low), int(high), work, *arguments, best, scores)
+            pool.submit(chunk, int(low), int(high), scanned, names, *arguments, best, scores)
             for low, high in pairwise(edges)
         ]
         for each in running:

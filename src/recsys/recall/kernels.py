@@ -75,82 +75,73 @@ def _sort_heap(scores, rows):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _keep_best(  # type: ignore[no-untyped-def]
-    row, total, touched, n_touched, scale, shrinkage, labels, exact, same, other, best, scores
+    place, total, touched, n_touched, names, scale, shrinkage, labels, exact, same, other, best, scores
 ):
     """Move a row's sums to its ``k`` best, and leave the sums zero; ``n_touched`` < 0 scans them all."""
-    n = len(total) if n_touched < 0 else n_touched
-    for place in range(n):
-        column = place if n_touched < 0 else touched[place]
+    for each in range(len(total) if n_touched < 0 else n_touched):
+        column = each if n_touched < 0 else touched[each]
         score = total[column]
         if score == 0:
             continue
         total[column] = 0
-        if column == row:
+        if column == place:
             continue
-        score /= scale[row] * scale[column] + shrinkage
+        score /= scale[place] * scale[column] + shrinkage
         if len(labels):
-            mine, theirs = labels[row], labels[column]
+            mine, theirs = labels[place], labels[column]
             alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
             score *= same if alike else other
         # Empty places of the heap hold 0, so a score of 0 never enters.
-        if score > 0 and _worse(scores[0], best[0], score, column):
-            scores[0], best[0] = score, column
+        if score > 0 and _worse(scores[0], best[0], score, names[column]):
+            scores[0], best[0] = score, names[column]
             _sift_down(scores, best, len(scores))
     _sort_heap(scores, best)
 
 
 @njit(nogil=True, cache=True)
 def middle_chunk(  # type: ignore[no-untyped-def]
-    low, high, work, offsets, middles, weight, starts, ends, rows,
+    low, high, scanned, names, offsets, middles, weight, starts, ends, columns,
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows ``[low, high)`` of a table in which a pair counts the weight of what lies between."""
-    total = np.zeros(len(work), dtype=np.float32)
-    touched = np.empty(len(work), dtype=np.int32)
-    for row in range(low, high):
-        n_touched = -1 if work[row] > len(total) // 8 else 0
+    """Rows at places ``[low, high)`` of a table in which a pair counts the weight of what lies between."""
+    total = np.zeros(len(names), dtype=np.float32)
+    touched = np.empty(len(names), dtype=np.int32)
+    for place in range(low, high):
+        row = names[place]
+        n_touched = -1 if scanned[place] else 0
         for at in range(offsets[row], offsets[row + 1]):
             middle = middles[at]
             amount = weight[middle]
             if amount <= 0:
                 continue
-            if n_touched < 0:
+            if scanned[place]:
                 for back in range(starts[middle], ends[middle]):
-                    total[rows[back]] += amount
+                    total[columns[back]] += amount
             else:
                 for back in range(starts[middle], ends[middle]):
-                    column = rows[back]
+                    column = columns[back]
                     if total[column] == 0:
                         touched[n_touched] = column
                         n_touched += 1
                     total[column] += amount
         _keep_best(
-            row,
-            total,
-            touched,
-            n_touched,
-            scale,
-            shrinkage,
-            labels,
-            exact,
-            same,
-            other,
-            best[row],
-            scores[row],
-        )
+            place, total, touched, n_touched, names,
+            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def distance_chunk(  # type: ignore[no-untyped-def]
-    low, high, work, offsets, positions, users, weight, starts, items, ticks, by_time, by_step, backward,
-    scale, shrinkage, labels, exact, same, other, best, scores,
+    low, high, scanned, names, offsets, positions, users, weight, starts, columns, ticks, by_time, by_step,
+    backward, scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows ``[low, high)`` of a table in which a pair counts by order and distance."""
-    total = np.zeros(len(work), dtype=np.float32)
-    touched = np.empty(len(work), dtype=np.int32)
+    """Rows at places ``[low, high)`` of a table in which a pair counts by order and distance."""
+    total = np.zeros(len(names), dtype=np.float32)
+    touched = np.empty(len(names), dtype=np.int32)
     last_tick, last_step = len(by_time) - 1, len(by_step) - 1
-    for row in range(low, high):
-        n_touched = -1 if work[row] > len(total) // 8 else 0
+    for place in range(low, high):
+        row = names[place]
+        n_touched = -1 if scanned[place] else 0
         for at in range(offsets[row], offsets[row + 1]):
             here = positions[at]
             user = users[here]
@@ -161,22 +152,12 @@ def distance_chunk(  # type: ignore[no-untyped-def]
                 amount = back if there < here else forth
                 amount *= by_time[min(abs(ticks[there] - now), last_tick)]
                 amount *= by_step[min(abs(there - here), last_step)]
-                column = items[there]
+                column = columns[there]
                 if n_touched >= 0 and total[column] == 0 and amount > 0:
                     touched[n_touched] = column
                     n_touched += 1
                 total[column] += amount
         _keep_best(
-            row,
-            total,
-            touched,
-            n_touched,
-            scale,
-            shrinkage,
-            labels,
-            exact,
-            same,
-            other,
-            best[row],
-            scores[row],
-        )
+            place, total, touched, n_touched, names,
+            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+        )  # fmt: skip

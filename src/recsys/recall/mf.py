@@ -38,15 +38,15 @@ class MfRecall:
         from implicit.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
 
-        model = AlternatingLeastSquares(
-            factors=self.factors,
-            regularization=self.regularization,
-            iterations=self.iterations,
-            alpha=self.alpha,
-            random_state=self.seed,
-        )
         # implicit has threads of its own; those of BLAS would fight with them and add up in another order.
         with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularization,
+                iterations=self.iterations,
+                alpha=self.alpha,
+                random_state=self.seed,
+            )
             model.fit(train.matrix(), show_progress=False)
         self.user_factors_, self.item_factors_ = model.user_factors, model.item_factors
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,7 +49,7 @@ PARAMS = (
 )
 ITEM_ROWS, LOG_Q = "item_rows", "log_q"
 ROWS = 64
-"""Users in one pass, always: sums of another shape are added up in another order."""
+"""Users in one search, always: sums of another shape are added up in another order."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -118,7 +119,7 @@ class TwoTowerRecall:
 
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, embedding_dim) float32 of who asks; zeros where nothing is known."""
-        with torch.no_grad(), reproducible(self.seed, self.threads):
+        with torch.no_grad():
             blocks = [self._user_block(requests[at : at + ROWS]) for at in range(0, len(requests), ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.embedding_dim), dtype=np.float32)
 
@@ -162,12 +163,12 @@ class TwoTowerRecall:
 
     def _user_block(self, requests: Requests) -> np.ndarray:
         inputs = self.inputs_.of_requests(requests)
-        batch = _tensors({name: _filled(values) for name, values in inputs.items()})
-        vectors: Tensor = self.network_.user(
+        batch = _tensors(inputs, torch.float64)
+        vectors: Tensor = self.user_tower_(
             batch[HISTORY_IDS], batch[HISTORY_AGE], batch[HISTORY_VALUE], batch
         )
         known = self.inputs_.known(requests.users, inputs)
-        return np.where(known[:, None], vectors.numpy()[: len(requests)], np.float32(0))
+        return np.where(known[:, None], vectors.float().numpy(), np.float32(0))
 
     def _embed_items(self) -> None:
         met = np.flatnonzero(self.inputs_.rows)
@@ -179,6 +180,8 @@ class TwoTowerRecall:
 
     def _index(self, item_vectors: np.ndarray) -> None:
         self.item_vectors_ = item_vectors
+        # The last bits of a product depend on who else is in the batch: in doubles, they round away.
+        self.user_tower_ = copy.deepcopy(self.network_.user).double().eval()
         self.index_ = faiss.IndexFlatIP(self.embedding_dim)
         self.index_.add(item_vectors[self.inputs_.rows > 0])
 
@@ -241,8 +244,10 @@ def _embedding(
     return GroupedEmbedding(spec, embedding_dim, shared=shared) if spec.columns else None
 
 
-def _tensors(arrays: Arrays) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
+def _tensors(arrays: Arrays, floats: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    """Make tensors of ``arrays``, those of floats in the precision asked for."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
+    return {name: each.to(floats) if each.is_floating_point() else each for name, each in tensors.items()}
 
 
 def _filled(block: np.ndarray) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""What the ranker reads of requests and candidates, and the labels it learns from; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.data.split import Fold
+from recsys.features.attributes import Attributes, encoded
+from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures, Found
+from recsys.features.spec import FeatureSpec
+from recsys.types import PAD, Requests
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Requests, what recall found for them and, by task, what became of it: ``labels`` (n, k) float32."""
+
+    features: CandidateFeatures
+    requests: Requests
+    found: Found
+    labels: Arrays
+
+    @classmethod
+    def of(cls, features: CandidateFeatures, fold: Fold, rows: np.ndarray, found: Found, tasks: Sequence[str]) -> Examples:
+        """Label the candidates of ``fold.users[rows]`` by the fold's future: 0 where they never met.
+
+        ``features`` and ``found`` must come from the fold's past alone, so that nothing has seen its label.
+        """
+        users = fold.users[rows]
+        met = fold.future.user_idx.astype(np.int64) * fold.future.n_items + fold.future.item_idx
+        keys = np.where(found.items == PAD, PAD, users[:, None] * fold.future.n_items + found.items)
+        unique, inverse = np.unique(met, return_inverse=True)
+        place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
+        hit = unique[place] == keys
+        labels = {}
+        for task in tasks:
+            best = np.zeros(len(unique), dtype=np.float32)
+            np.maximum.at(best, inverse, fold.future.labels[task])
+            labels[task] = np.where(hit, best[place], np.float32(0))
+        return cls(features, fold.requests(rows), found, labels)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Examples:
+        found = Found(self.found.channels, self.found.items[rows], self.found.ranks[rows], self.found.scores[rows])
+        labels = {task: label[rows] for task, label in self.labels.items()}
+        return Examples(self.features, self.requests[rows], found, labels)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Encoded columns: of n ``requests`` (n, ...), and of their ``candidates`` (n * k, ...)."""
+
+    requests: Arrays
+    candidates: Arrays
+
+
+@dataclass(frozen=True)
+class RankingInputs:
+    """The ranker's fitted spec, and users' and items' attributes encoded once; their last row is the unknown's."""
+
+    spec: FeatureSpec
+    users: Arrays
+    items: Arrays
+
+    @classmethod
+    def fit(cls, examples: Sequence[Examples], attributes: Attributes) -> RankingInputs:
+        """Fit on the users, items, moments and candidates of ``examples``."""
+        frames = [_frames(each) for each in examples]
+        users = np.unique(np.concatenate([each.requests.users for each in examples]))
+        items = np.unique(np.concatenate([each.found.items.ravel() for each in examples]))
+        first = examples[0]
+        columns = (*attributes.columns, *first.features.columns(first.found.channels))
+        spec = FeatureSpec.fit(
+            {
+                "user": attributes.users.iloc[users[users != PAD]],
+                "item": attributes.items.iloc[items[items != PAD]],
+                REQUEST: _joined([request for request, _ in frames]),
+                CANDIDATE: _joined([candidate for _, candidate in frames]),
+            },
+            columns,
+        )
+        return cls(spec, encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item"))
+
+    def of(self, features: CandidateFeatures, requests: Requests, found: Found) -> Inputs:
+        """Look up users and items, encode the rest."""
+        flat = found.items.ravel()  # PAD is -1: the last row
+        users = {name: values[requests.users] for name, values in self.users.items()}
+        items = {name: values[flat] for name, values in self.items.items()}
+        request = self.spec.encode(features.request_frame(requests), REQUEST)
+        frame = {name: values.ravel() for name, values in features.candidate_frame(requests, found).items()}
+        return Inputs(users | request, items | self.spec.encode(frame, CANDIDATE))
+
+
+def _frames(examples: Examples) -> tuple[Arrays, Arrays]:
+    """The request frame, and the candidate frame without its padding."""
+    inside = examples.found.items != PAD
+    candidate = examples.features.candidate_frame(examples.requests, examples.found)
+    return (
+        examples.features.request_frame(examples.requests),
+        {name: values[inside] for name, values in candidate.items()},
+    )
+
+
+def _joined(frames: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}

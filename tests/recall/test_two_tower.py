@@ -1,0 +1,129 @@
+"""What the contract does not ask of two towers."""
+
+import numpy as np
+import pytest
+import torch
+
+from recsys.artifacts import ArtifactError
+from recsys.data.dataset import Dataset
+from recsys.features.spec import columns_of
+from recsys.recall.tower_inputs import Attributes
+from recsys.recall.two_tower import TwoTowerRecall
+from recsys.types import DAY, PAD, Interactions, Requests
+
+SMALL = {"embedding_dim": 8, "history_length": 5, "batch_size": 64, "uniform_negatives": 16, "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def attributes(dataset: Dataset) -> Attributes:
+    return Attributes(dataset.users, dataset.items, columns_of(dataset.spec))
+
+
+@pytest.fixture(scope="module")
+def past(dataset: Dataset) -> Interactions:
+    return dataset.fold("global_time", "valid").past
+
+
+@pytest.fixture(scope="module")
+def channel(attributes: Attributes, past: Interactions) -> TwoTowerRecall:
+    return TwoTowerRecall(attributes=attributes, held_back=0.5, held_back_items=3, **SMALL).fit(past)
+
+
+def ask(past: Interactions, users: np.ndarray | None = None) -> Requests:
+    users = np.arange(past.n_users) if users is None else users
+    return Requests.of(users, past, int(past.timestamp.max()) + 1)
+
+
+def test_items_that_train_has_not_met_have_no_vector_and_are_not_recalled(channel, past):
+    unmet = np.setdiff1d(np.arange(past.n_items), past.item_idx)
+    assert len(unmet)
+    assert not channel.item_vectors[unmet].any()
+    assert not np.isin(channel.recall(ask(past), past.n_items).items, unmet).any()
+
+
+def test_scores_are_cosines_of_the_vectors(channel, past):
+    requests = ask(past)
+    found = channel.recall(requests, 5)
+    rows, places = np.nonzero(found.items != PAD)
+    users = channel.user_vectors(requests)[rows]
+    expected = (users * channel.item_vectors[found.items[rows, places]]).sum(axis=1)
+    np.testing.assert_allclose(found.scores[rows, places], expected, atol=1e-5)
+
+
+def test_a_known_user_without_history_is_answered_from_attributes(channel, past):
+    found = channel.recall(Requests.of(np.array([0, PAD]), past[:0], int(past.timestamp.max())), 5)
+    assert (found.items[0] != PAD).all()
+    assert (found.items[1] == PAD).all()
+
+
+def test_answers_with_attributes_are_as_one_by_one(channel, past):
+    batch = channel.recall(ask(past), 10)
+    for user in range(past.n_users):
+        one = channel.recall(ask(past, np.array([user])), 10)
+        assert np.array_equal(one.items[0], batch.items[user])
+        assert np.array_equal(one.scores[0], batch.scores[user])
+
+
+def test_attributes_survive_saving(channel, past, tmp_path):
+    channel.save(tmp_path)
+    loaded = TwoTowerRecall.load(tmp_path)
+    assert np.array_equal(loaded.user_vectors(ask(past)), channel.user_vectors(ask(past)))
+    assert np.array_equal(loaded.item_vectors, channel.item_vectors)
+
+
+def test_weights_of_another_network_are_refused(channel, tmp_path):
+    channel.save(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors"):
+        TwoTowerRecall.load(tmp_path)
+
+
+def test_the_same_seed_gives_the_same_vectors_and_another_others(attributes, past, channel):
+    params = {"attributes": attributes, "held_back": 0.5, "held_back_items": 3, **SMALL}
+    assert np.array_equal(TwoTowerRecall(**params).fit(past).item_vectors, channel.item_vectors)
+    assert not np.array_equal(TwoTowerRecall(seed=1, **params).fit(past).item_vectors, channel.item_vectors)
+
+
+def test_what_comes_after_an_example_has_no_part_in_it(past):
+    # One user: whatever the last items are, all earlier examples see the same histories.
+    channel = TwoTowerRecall(**SMALL)
+    seen: list[torch.Tensor] = []
+    channel._loss, loss = lambda net, batch: (seen.append(batch), loss(net, batch))[1], channel._loss
+    channel.fit(past)
+    for batch in seen:
+        own = batch["item_rows"][: len(batch["history_ids"]), None]
+        assert not (batch["history_ids"] == own).any()  # each item is met once, so never before itself
+        assert (batch["history_age"] >= 0).all()
+
+
+def test_loss_is_logged_each_epoch_with_what_validate_says(past):
+    channel = TwoTowerRecall(epochs=2, **SMALL)
+    channel.fit(past, lambda fitted: {"width": float(fitted.recall(ask(past), 3).items.shape[1])})
+    assert [row["width"] for row in channel.log_] == [3.0, 3.0]
+    assert channel.log_[1]["loss"] < channel.log_[0]["loss"]
+
+
+def test_held_back_items_leave_the_history_newest_first():
+    n = 40
+    train = Interactions(
+        user_idx=np.zeros(n, np.int32),
+        item_idx=np.arange(n, dtype=np.int32),
+        timestamp=np.arange(n, dtype=np.int64) * DAY,
+        value=np.ones(n, np.float32),
+        labels={},
+        n_users=1,
+        n_items=n,
+    )
+    channel = TwoTowerRecall(held_back=1.0, held_back_items=10, **{**SMALL, "history_length": 1})
+    gaps: set[int] = set()
+
+    def loss(network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        newest = batch["history_ids"][:, 0]
+        known = newest > 0
+        gaps.update((batch["item_rows"][: len(newest)] - newest)[known].tolist())
+        return plain(network, batch)
+
+    channel._loss, plain = loss, channel._loss
+    channel.fit(train)
+    assert min(gaps) == 2
+    assert 5 < max(gaps) <= 11
