@@ -1,16 +1,105 @@
-"""What all tests may use: the tiny data set, prepared once."""
+"""What all tests may use: the tiny data set, prepared once, and a small recommender trained on it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
+from recsys.business_rules import Rules
+from recsys.catalogue import Catalogue
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
+from recsys.features.attributes import Attributes
+from recsys.features.candidates import CandidateFeatures, Found
+from recsys.pipeline import Merging, Recommender, Reranking
+from recsys.rank.inputs import Examples
+from recsys.rank.ranker import Ranker
+from recsys.recall import channel
+from recsys.types import Interactions, Recall
+
+# How long an example takes says nothing of the code where machines are shared.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 TINY = Path(__file__).parent / "data" / "tiny"
+CHANNELS: dict[str, dict[str, Any]] = {
+    "popular": {"days": 90},
+    "item_cf": {},
+    "user_cf": {},
+    "mf": {"factors": 8, "iterations": 3},
+    "two_tower": {"embedding_dim": 8, "epochs": 1, "batch_size": 128, "uniform_negatives": 32},
+    "cluster": {"n_clusters": 4, "n_probe": 2},
+}
+MERGING = Merging(k=40, depth=40)
+RERANKING = Reranking(pool=20, mmr_lambda=0.9, window=4, limit=2, fresh_share=0.1)
+
+
+def make_channels(past: Interactions, attributes: Attributes) -> dict[str, Recall]:
+    """All channels, small, fitted on ``past``."""
+    channels: dict[str, Recall] = {}
+    for name, params in CHANNELS.items():
+        if name == "two_tower":
+            params = params | {"attributes": attributes, "threads": 1}
+        if name == "cluster":
+            params = params | {"item_vectors": channels["two_tower"].item_vectors}
+        channels[name] = channel(name)(**params).fit(past)
+    return channels
+
+
+def make_recommender(dataset: Dataset, split: str = "global_time") -> Recommender:
+    """Ranker of the fold "late"; all else knows the past of the fold "test"."""
+    late, test = dataset.fold(split, "late"), dataset.fold(split, "test")
+    attributes = Attributes.of(dataset)
+
+    def features(past: Interactions) -> CandidateFeatures:
+        return CandidateFeatures.fit(past, dataset.items, dataset.spec.category, (7, 30))
+
+    requests = late.requests()
+    found = {name: each.recall(requests, 40) for name, each in make_channels(late.past, attributes).items()}
+    merged = MERGING(found)
+    examples = Examples.of(
+        features(late.past),
+        late,
+        slice(None),
+        Found(merged.channels, merged.items, merged.ranks, merged.channel_scores),
+        tuple(dataset.spec.tasks),
+    )
+    ranker = Ranker(
+        tasks=tuple(dataset.spec.tasks),
+        formula={"watched": 1, "liked": 0.5},
+        embedding_dim=8,
+        n_experts=2,
+        widths=(16, 8),
+        epochs=1,
+        threads=1,
+    )
+    return Recommender(
+        catalogue=Catalogue.of(dataset),
+        past=test.past,
+        channels=make_channels(test.past, attributes),
+        merging=MERGING,
+        features=features(test.past),
+        ranker=ranker.fit([examples], attributes),
+        reranking=RERANKING,
+        rules=Rules(),
+    )
 
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The tiny data set with both splits."""
     return prepare(TINY, tmp_path_factory.mktemp("raw"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def recommender(dataset: Dataset) -> Recommender:
+    """A small recommender of all channels, trained on the tiny data set up to its test part."""
+    return make_recommender(dataset)
+
+
+@pytest.fixture(scope="session")
+def trained() -> Callable[[Dataset], Recommender]:
+    """`make_recommender`, for tests that train on another data set."""
+    return make_recommender

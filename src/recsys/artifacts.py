@@ -1,4 +1,4 @@
-"""Files that stages leave for each other: written whole or not at all, the same bytes for the same content."""
+"""Files that stages leave for each other: whole or not at all, the same bytes for the same content."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         if array.dtype.hasobject:
             raise ArtifactError(f"{path}: array {name!r} holds Python objects, which are never written")
     with replacing(path) as temporary:
-        np.savez(temporary, **dict(arrays))
+        np.savez(temporary, allow_pickle=False, **dict(arrays))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 USER_ID = "user_id"
 ITEM_ID = "item_id"
+TITLE = "title"
 USER_IDX = "user_idx"
 ITEM_IDX = "item_idx"
 TIMESTAMP = "timestamp"

@@ -20,11 +20,12 @@ def hits_of(items: np.ndarray, users: np.ndarray, relevant: np.ndarray, n_items:
     if not len(relevant):
         return np.zeros(items.shape, dtype=bool)
     place = np.minimum(np.searchsorted(relevant, keys), len(relevant) - 1)
-    return (relevant[place] == keys) & (items != PAD)
+    return np.asarray((relevant[place] == keys) & (items != PAD))
 
 
 def _per_relevant(total: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
-    return np.divide(total, n_relevant, out=np.full(len(total), np.nan), where=n_relevant > 0)
+    unknown = np.full(len(total), np.nan)
+    return np.asarray(np.divide(total, n_relevant, out=unknown, where=n_relevant > 0))
 
 
 def recall_at_k(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
@@ -73,7 +74,7 @@ def intra_list_diversity(items: np.ndarray, categories: np.ndarray) -> np.ndarra
     vectors = unit[items] * (items != PAD)[:, :, None]
     n = (items != PAD).sum(axis=1)
     pairs = np.square(vectors.sum(axis=1)).sum(axis=1) - np.square(vectors).sum(axis=(1, 2))
-    return 1 - np.divide(pairs, n * (n - 1), out=np.full(len(items), np.nan), where=n > 1)
+    return 1 - _per_relevant(pairs, n * (n - 1))
 
 
 def share_of(items: np.ndarray, marked: np.ndarray) -> np.ndarray:
@@ -98,7 +99,10 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def gauc(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
-    """AUC within each group (user), weighted by its examples (Zhou et al., KDD 2018); one-class groups do not count."""
+    """AUC within each group (user), weighted by its examples; one-class groups do not count.
+
+    Zhou et al., KDD 2018.
+    """
     order = np.argsort(groups, kind="stable")
     cuts = np.flatnonzero(np.diff(groups[order])) + 1
     total = weight = 0.0
@@ -128,7 +132,10 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def bootstrap(values: np.ndarray, seed: int, draws: int = 1000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the mean over users (Efron 1979); NaN rows are left out. Pass a difference for a paired one."""
+    """Percentile interval of the mean over users (Efron 1979); NaN rows are left out.
+
+    Of a difference it is the paired interval.
+    """
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")

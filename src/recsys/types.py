@@ -11,6 +11,9 @@ from typing import Protocol, Self
 import numpy as np
 from scipy import sparse
 
+from recsys.artifacts import read_arrays, write_arrays
+from recsys.columns import LABEL_PREFIX, label
+
 PAD = -1
 """Fills short rows of row numbers; also the row number of whoever is unknown."""
 DAY = 86_400
@@ -36,13 +39,13 @@ class Histories:
 
     @property
     def lengths(self) -> np.ndarray:
-        return self.ends - self.starts
+        return np.asarray(self.ends - self.starts)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Histories:
         return replace(self, starts=self.starts[rows], ends=self.ends[rows])
 
     def last(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Last ``n`` interactions, newest first: items (padded with PAD), timestamps, values, each (rows, n)."""
+        """Last ``n``, newest first: items (padded with PAD), timestamps, values, each (rows, n)."""
         at = self.ends[:, None] - 1 - np.arange(n)
         inside = at >= self.starts[:, None]
         if not len(self.items):
@@ -133,6 +136,21 @@ class Interactions:
         met = sparse.csr_matrix((ones, (self.user_idx, self.item_idx)), shape=shape)
         met.data[:] = 1
         return met
+
+    def save(self, path: Path) -> None:
+        """Write one ``.npz``."""
+        arrays = {name: getattr(self, name) for name in ("user_idx", "item_idx", "timestamp", "value")}
+        sizes = {"n_users": np.array(self.n_users), "n_items": np.array(self.n_items)}
+        write_arrays(path, {**arrays, **sizes, **{label(task): each for task, each in self.labels.items()}})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        arrays = read_arrays(path)
+        n_users, n_items = int(arrays.pop("n_users")), int(arrays.pop("n_items"))
+        tasks = [name for name in arrays if name.startswith(LABEL_PREFIX)]
+        labels = {name.removeprefix(LABEL_PREFIX): arrays.pop(name) for name in tasks}
+        return cls(**arrays, labels=labels, n_users=n_users, n_items=n_items)
 
 
 @dataclass(frozen=True)

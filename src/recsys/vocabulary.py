@@ -30,7 +30,8 @@ class Vocabulary:
 
     def encode(self, ids: Iterable[object]) -> np.ndarray:
         """Row numbers, int64; PAD where an id is unknown."""
-        return self.ids.get_indexer(pd.Index([str(each) for each in ids], dtype=object)).astype(np.int64)
+        wanted = pd.Index([str(each) for each in ids], dtype=object)
+        return np.asarray(self.ids.get_indexer(wanted)).astype(np.int64)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Ids of ``rows``, None where PAD."""

@@ -7,9 +7,8 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from recsys.columns import ITEM_ID, TIMESTAMP, USER_ID
+from recsys.columns import ITEM_ID, TIMESTAMP, TITLE, USER_ID
 
-TITLE = "title"
 Kind = Literal["number", "category", "labels"]
 
 

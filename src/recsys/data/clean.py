@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from recsys import columns
-from recsys.data.attributes import TITLE
 from recsys.data.report import DataReport, TableCount
 from recsys.data.rules import Rule
 from recsys.data.source import Source, read_source
@@ -65,7 +64,7 @@ def _read_entities(
     # Code -1, no id, takes the last one's: such rows are dropped below.
     table = pd.DataFrame({id_column: known.to_numpy()[codes]}, dtype=object)
     if isinstance(file, ItemFile):
-        table[TITLE] = _titles(source, file, table[id_column])
+        table[columns.TITLE] = _titles(source, file, table[id_column])
     for name, given in file.attributes.items():
         table[name] = attribute(source, given, checks)
     table = table[rows.good].sort_values(id_column, ignore_index=True)
@@ -148,7 +147,7 @@ def _interactions(
         users = _met(columns.USER_ID, user_codes[rows.good], user_ids)
     if items is None:
         items = _met(columns.ITEM_ID, item_codes[rows.good], item_ids)
-        items[TITLE] = items[columns.ITEM_ID]
+        items[columns.TITLE] = items[columns.ITEM_ID]
     events = {
         columns.USER_IDX: pd.Index(users[columns.USER_ID]).get_indexer(user_ids)[user_codes].astype(np.int32),
         columns.ITEM_IDX: pd.Index(items[columns.ITEM_ID]).get_indexer(item_ids)[item_codes].astype(np.int32),

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
@@ -31,6 +32,9 @@ class Found:
     items: np.ndarray
     ranks: np.ndarray
     scores: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Found:
+        return Found(self.channels, self.items[rows], self.ranks[rows], self.scores[rows])
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,10 @@ class CandidateFeatures:
         near = [f"{name}_distance_{span}" for name in self.number_names for span in spans]
         return [f"category_{span}" for span in spans] + near + ["popularity_gap"]
 
-    def _affinity(self, requests: Requests, items: np.ndarray, popularity: np.ndarray) -> dict[str, np.ndarray]:
-        """How near a candidate is to what its user had: categories (cosine), numbers and popularity (distance)."""
+    def _affinity(
+        self, requests: Requests, items: np.ndarray, popularity: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Tell how near a candidate is to what its user had: cosine of categories, distance of numbers."""
         rows, at = requests.history.flat()
         met = requests.history.items[at]
         recent = at >= requests.history.ends[rows] - RECENT
@@ -158,7 +164,8 @@ class CandidateFeatures:
                 frame[f"{name}_distance_{span}"] = np.abs(self.numbers[items, m] - mean[:, None])
         last, _, _ = requests.history.last(RECENT)
         usual = self._statistics_at(np.where(last == PAD, 0, last), requests.now)["item_count"]
-        mean = np.nanmean(np.where(last == PAD, np.nan, usual), axis=1) if last.size else np.zeros(0)
+        at, place = np.nonzero(last != PAD)
+        mean = _means(usual[at, place], at, len(requests))
         return frame | {"popularity_gap": (popularity - mean[:, None]).astype(np.float32)}
 
 
@@ -188,13 +195,11 @@ def _counts(name: str) -> bool:
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    return np.log1p(np.maximum(values, 0)).astype(np.float32)
+    return np.asarray(np.log1p(np.maximum(values, 0)), dtype=np.float32)
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
     """Sum of the values of each row, by one sparse product."""
-    from scipy import sparse
-
     ones = np.ones(len(rows), dtype=np.float32)
     return np.asarray(sparse.csr_matrix((ones, (rows, np.arange(len(rows)))), (n, len(rows))) @ values)
 
@@ -203,4 +208,4 @@ def _means(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
     known = ~np.isnan(values)
     sums = np.bincount(rows[known], values[known], minlength=n)
     counts = np.bincount(rows[known], minlength=n)
-    return np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0))

@@ -65,10 +65,10 @@ class GroupedEmbedding(nn.Module):
 
     def _embed_numbers(self, numbers: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
         """Sum of the columns' linear layers, by one product."""
-        layers = [self.tables[_key(column)] for column in numbers]
+        keys = [_key(column) for column in numbers]
         values = torch.cat([features[column.name] for column in numbers], dim=1)
-        weight = torch.cat([layer.weight for layer in layers], dim=1)
-        bias = torch.stack([layer.bias for layer in layers]).sum(dim=0)
+        weight = torch.cat([self.tables.get_parameter(f"{key}.weight") for key in keys], dim=1)
+        bias = torch.stack([self.tables.get_parameter(f"{key}.bias") for key in keys]).sum(dim=0)
         return nn.functional.linear(values, weight, bias)
 
     def _embed(self, column: FittedColumn, values: Tensor) -> Tensor:

@@ -25,8 +25,15 @@ class Examples:
     found: Found
     labels: Arrays
 
+    @property
+    def inside(self) -> np.ndarray:
+        """Which places (n, k) are candidates, not padding."""
+        return np.asarray(self.found.items != PAD)
+
     @classmethod
-    def of(cls, features: CandidateFeatures, fold: Fold, rows: np.ndarray, found: Found, tasks: Sequence[str]) -> Examples:
+    def of(
+        cls, features: CandidateFeatures, fold: Fold, rows: np.ndarray, found: Found, tasks: Sequence[str]
+    ) -> Examples:
         """Label the candidates of ``fold.users[rows]`` by the fold's future: 0 where they never met.
 
         ``features`` and ``found`` must come from the fold's past alone, so that nothing has seen its label.
@@ -45,9 +52,8 @@ class Examples:
         return cls(features, fold.requests(rows), found, labels)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Examples:
-        found = Found(self.found.channels, self.found.items[rows], self.found.ranks[rows], self.found.scores[rows])
         labels = {task: label[rows] for task, label in self.labels.items()}
-        return Examples(self.features, self.requests[rows], found, labels)
+        return Examples(self.features, self.requests[rows], self.found[rows], labels)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class RankingInputs:
-    """The ranker's fitted spec, and users' and items' attributes encoded once; their last row is the unknown's."""
+    """The ranker's fitted spec; users' and items' attributes, encoded once, their last row the unknown's."""
 
     spec: FeatureSpec
     users: Arrays

@@ -46,7 +46,7 @@ LABEL, INSIDE = "label.", "inside"
 
 @dataclass(frozen=True)
 class Scores:
-    """``probabilities`` (n, k) float32 by task; ``scores`` (n, k) float32 by the formula, -inf where padded."""
+    """Each task's ``probabilities``, the formula's ``scores``: (n, k) float32, scores -inf where padded."""
 
     probabilities: Arrays
     scores: np.ndarray
@@ -84,7 +84,9 @@ class Ranker:
 
     def __post_init__(self) -> None:
         if unknown := sorted(self.formula.keys() - set(self.tasks)):
-            raise ValueError(f"formula names {unknown[0]!r}, which is no task; tasks are {', '.join(self.tasks)}")
+            raise ValueError(
+                f"formula names {unknown[0]!r}, which is no task; tasks are {', '.join(self.tasks)}"
+            )
 
     def fit(
         self,
@@ -92,7 +94,7 @@ class Ranker:
         attributes: Attributes,
         validate: Callable[[Self], Mapping[str, float]] | None = None,
     ) -> Self:
-        """Train on the examples of one fold or more; ``log_`` has one row an epoch with what ``validate`` says."""
+        """Train on the examples of one fold or more; ``log_`` gets a row an epoch, ``validate``'s in it."""
         self.inputs_ = RankingInputs.fit(examples, attributes)
         with reproducible(self.seed, self.threads):
             self.network_ = self._network()
@@ -124,6 +126,10 @@ class Ranker:
                     probabilities[task][start : start + ROWS] = block[: n - start]
         return Scores(probabilities, self._combined(probabilities, found.items != PAD))
 
+    def score_examples(self, examples: Examples) -> Scores:
+        """Score the candidates of ``examples``."""
+        return self.score(examples.features, examples.requests, examples.found)
+
     @property
     def n_parameters(self) -> int:
         return sum(each.numel() for each in self.network_.parameters())
@@ -132,7 +138,9 @@ class Ranker:
         """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
         if self.model != "mmoe":
             raise ValueError(f"a {self.model} has no gates")
-        batch = _batch(self.inputs_.of(features, requests, found), np.arange(len(requests)), found.items.shape[1])
+        batch = _batch(
+            self.inputs_.of(features, requests, found), np.arange(len(requests)), found.items.shape[1]
+        )
         with torch.no_grad():
             weights = self.network_.body.gate_weights(self.network_.embed(batch))  # type: ignore[operator]
         inside = (found.items != PAD).ravel()
@@ -143,11 +151,15 @@ class Ranker:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
         write_json(folder / "spec.json", self.inputs_.spec.to_json())
         tables = {"user": self.inputs_.users, "item": self.inputs_.items}
-        arrays = {f"{table}.{name}": values for table, each in tables.items() for name, values in each.items()}
+        arrays = {
+            f"{table}.{name}": values for table, each in tables.items() for name, values in each.items()
+        }
         write_arrays(folder / "tables.npz", arrays)
         metadata = {"fingerprint": self.inputs_.spec.fingerprint}
         with replacing(folder / "weights.safetensors") as temporary:
-            save_file({name: each.detach() for name, each in self.network_.named_parameters()}, temporary, metadata)
+            save_file(
+                {name: each.detach() for name, each in self.network_.named_parameters()}, temporary, metadata
+            )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -156,7 +168,9 @@ class Ranker:
         ranker = cls(**{**params, "tasks": tuple(params["tasks"]), "widths": tuple(params["widths"])})
         arrays = read_arrays(folder / "tables.npz")
         tables = {
-            table: {name.partition(".")[2]: each for name, each in arrays.items() if name.startswith(f"{table}.")}
+            table: {
+                name.partition(".")[2]: each for name, each in arrays.items() if name.startswith(f"{table}.")
+            }
             for table in ("user", "item")
         }
         spec = FeatureSpec.from_json(read_json(folder / "spec.json"))
@@ -189,25 +203,24 @@ class Ranker:
 
 
 class _Batches:
-    """Whole requests with all their candidates, in a new order each epoch."""
+    """Whole requests with all their candidates, in a new order each epoch; one without any teaches nothing."""
 
     def __init__(self, ranker: Ranker, examples: Sequence[Examples]) -> None:
         self.ranker = ranker
         self.examples = examples
         self.inputs = [ranker.inputs_.of(each.features, each.requests, each.found) for each in examples]
+        self.answered = [np.flatnonzero((each.found.items != PAD).any(axis=1)) for each in examples]
 
     def __len__(self) -> int:
-        return sum(-(-len(each.requests) // self.ranker.requests_per_batch) for each in self.examples)
+        return sum(-(-len(rows) // self.ranker.requests_per_batch) for rows in self.answered)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([self.ranker.seed, epoch])
         size = self.ranker.requests_per_batch
         batches = [
-            (part, rows)
-            for part, each in enumerate(self.examples)
-            for rows in np.split(
-                rng.permutation(len(each.requests)), np.arange(size, len(each.requests), size)
-            )
+            (part, rows[start : start + size])
+            for part, rows in enumerate(map(rng.permutation, self.answered))
+            for start in range(0, len(rows), size)
         ]
         for number in rng.permutation(len(batches)):
             yield self._batch(*batches[number])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from recsys.types import Recall
 
@@ -24,3 +25,9 @@ def channel(name: str) -> type[Recall]:
         raise ValueError(f"no recall channel is called {name!r}; there are {', '.join(CHANNELS)}") from None
     found: type[Recall] = getattr(import_module(module), attribute)
     return found
+
+
+def load_fold(artifacts: Path, fold: str) -> dict[str, Recall]:
+    """Channels that any stage left under ``artifacts/<stage>/<fold>/<channel>``, in the order of CHANNELS."""
+    found = {path.name: path for path in sorted(artifacts.glob(f"*/{fold}/*/"))}
+    return {name: channel(name).load(found[name]) for name in CHANNELS if name in found}

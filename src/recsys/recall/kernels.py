@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+BLOCK = 64
+"""Columns looked at together."""
+NEARLY = np.float32(1 - 1e-5)
+"""Leaves room for the rounding of a score."""
+
 
 @njit(nogil=True, cache=True)
 def group(keys, n):  # type: ignore[no-untyped-def]
@@ -74,27 +79,63 @@ def _sort_heap(scores, rows):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _offer(  # type: ignore[no-untyped-def]
+    place, column, total, names, scale, shrinkage, labels, exact, same, other, best, scores
+):
+    """Take a column into the row's heap if it is better than the worst there."""
+    if total == 0 or column == place:
+        return
+    score = total / (scale[place] * scale[column] + shrinkage)
+    if len(labels):
+        mine, theirs = labels[place], labels[column]
+        alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
+        score *= same if alike else other
+    # Empty places of the heap hold 0, so a score of 0 never enters.
+    if score > 0 and _worse(scores[0], best[0], score, names[column]):
+        scores[0], best[0] = score, names[column]
+        _sift_down(scores, best, len(scores))
+
+
+@njit(nogil=True, cache=True)
 def _keep_best(  # type: ignore[no-untyped-def]
     place, total, touched, n_touched, names, scale, shrinkage, labels, exact, same, other, best, scores
 ):
     """Move a row's sums to its ``k`` best, and leave the sums zero; ``n_touched`` < 0 scans them all."""
-    for each in range(len(total) if n_touched < 0 else n_touched):
-        column = each if n_touched < 0 else touched[each]
-        score = total[column]
-        if score == 0:
-            continue
-        total[column] = 0
-        if column == place:
-            continue
-        score /= scale[place] * scale[column] + shrinkage
-        if len(labels):
-            mine, theirs = labels[place], labels[column]
-            alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
-            score *= same if alike else other
-        # Empty places of the heap hold 0, so a score of 0 never enters.
-        if score > 0 and _worse(scores[0], best[0], score, names[column]):
-            scores[0], best[0] = score, names[column]
-            _sift_down(scores, best, len(scores))
+    if n_touched >= 0:
+        for each in range(n_touched):
+            column = touched[each]
+            _offer(
+                place,
+                column,
+                total[column],
+                names,
+                scale,
+                shrinkage,
+                labels,
+                exact,
+                same,
+                other,
+                best,
+                scores,
+            )
+            total[column] = 0
+    else:
+        most = max(same, other) if len(labels) else np.float32(1)
+        for start in range(0, len(total), BLOCK):
+            end = min(start + BLOCK, len(total))
+            # Without a branch or a division, so compiled to vector instructions: does any of the block
+            # come near the heap's worst?
+            least = scores[0] / most * NEARLY
+            near = 0
+            for column in range(start, end):
+                near += total[column] > least * (scale[place] * scale[column] + shrinkage)
+            if near:
+                for column in range(start, end):
+                    _offer(
+                        place, column, total[column], names,
+                        scale, shrinkage, labels, exact, same, other, best, scores,
+                    )  # fmt: skip
+        total[:] = 0
     _sort_heap(scores, best)
 
 

@@ -1,4 +1,4 @@
-"""Many channels' candidates become one list a user; every channel's rank and score stay with each candidate."""
+"""Many channels' candidates become one list a user; each channel's rank and score stay with a candidate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from recsys.features.candidates import Found
 from recsys.types import PAD, Candidates
 
 Method = Literal["reciprocal_rank", "snake"]
@@ -35,6 +36,11 @@ class MergedCandidates:
         return MergedCandidates(
             self.channels, self.items[rows], self.scores[rows], self.ranks[rows], self.channel_scores[rows]
         )
+
+    @property
+    def found(self) -> Found:
+        """The part that the ranker reads."""
+        return Found(self.channels, self.items, self.ranks, self.channel_scores)
 
     @property
     def candidates(self) -> Candidates:

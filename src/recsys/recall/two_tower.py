@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -28,25 +28,6 @@ from recsys.recall.tower_inputs import Arrays, Attributes, TowerInputs
 from recsys.train import Batch, fit, one_cycle, reproducible
 from recsys.types import Candidates, Histories, Interactions, Requests
 
-PARAMS = (
-    "embedding_dim",
-    "history_length",
-    "pooling",
-    "heads",
-    "hidden",
-    "dropout",
-    "temperature",
-    "batch_size",
-    "uniform_negatives",
-    "logq_correction",
-    "held_back",
-    "held_back_items",
-    "epochs",
-    "learning_rate",
-    "regularization",
-    "seed",
-    "threads",
-)
 ITEM_ROWS, LOG_Q = "item_rows", "log_q"
 ROWS = 64
 """Users in one search, always: sums of another shape are added up in another order."""
@@ -129,7 +110,7 @@ class TwoTowerRecall:
         return self.item_vectors_
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
+        write_json(folder / "params.json", self._params())
         write_arrays(folder / "item_vectors.npz", {"vectors": self.item_vectors_})
         self.inputs_.save(folder)
         with replacing(folder / "weights.safetensors") as temporary:
@@ -145,6 +126,10 @@ class TwoTowerRecall:
         _restore(channel.network_, folder / "weights.safetensors")
         channel._index(read_arrays(folder / "item_vectors.npz")["vectors"])
         return channel
+
+    def _params(self) -> dict[str, object]:
+        """Collect the hyperparameters; attributes are no such, and `TowerInputs` keeps what they told."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "attributes"}
 
     def _network(self) -> TwoTower:
         d, spec = self.embedding_dim, self.inputs_.spec

@@ -1,0 +1,87 @@
+"""`recsys`: the command line. Heavy imports stand within the commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from recsys.cli import data, release
+from recsys.cli.recommend import recommend
+from recsys.cli.similar import similar
+
+INTERRUPTED = 130
+EXPECTED = {
+    "recsys.data.report": "DataError",
+    "recsys.artifacts": "ArtifactError",
+    "recsys.release": "ReleaseError",
+    "recsys.business_rules": "RulesError",
+    "recsys.features.values": "FeatureError",
+}
+"""Errors whose message says all that a person needs, by module."""
+
+# Plain help: rich would take as long to import as all the rest.
+app = typer.Typer(name="recsys", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app.command()(recommend)
+app.command()(similar)
+app.add_typer(release.app, name="release")
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"recsys {version('recsys')}")
+        raise typer.Exit
+
+
+@app.callback()
+def recsys(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Recommend items, and look after the releases that do it.
+
+    \b
+    Examples:
+      recsys recommend --user 42 --k 10 --explain
+      recsys recommend --all --k 20 --out lists.parquet
+      recsys similar --item "Toy Story (1995)"
+      recsys release list
+      recsys data check my-data/
+    """  # noqa: D301
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when all is well, 1 when a gate refuses, 2 with one line on stderr for bad input."""
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="recsys", standalone_mode=False)
+    except TyperException as error:
+        return _refused(error.format_message())
+    except BrokenPipeError:
+        # Whoever reads has read enough; Python must not try to flush the rest when it ends.
+        sys.stdout = None
+        return 1
+    except Exception as error:
+        if not isinstance(error, (OSError, *_expected())):
+            raise
+        return _refused(str(error))
+    return code if isinstance(code, int) else 0
+
+
+def _refused(message: str) -> int:
+    if message:  # none where help was shown instead
+        typer.echo(f"recsys: {' '.join(message.split())}", err=True)
+    return 2
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Error classes of the modules that are loaded; the others cannot have raised theirs."""
+    return tuple(
+        getattr(sys.modules[module], name) for module, name in EXPECTED.items() if module in sys.modules
+    )

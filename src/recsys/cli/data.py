@@ -1,0 +1,45 @@
+"""`recsys data`: look at data sets before anything is trained on them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and list data sets.")
+
+
+@app.command()
+def check(
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A folder with a dataset.yaml, or a built-in data set's name."),
+    ],
+) -> None:
+    """Read a data set and tell what is wrong with it; exit code 2 where it cannot be used.
+
+    \b
+    Examples:
+      recsys data check my-data/
+      recsys data check movielens-100k
+    """  # noqa: D301
+    from recsys.data import prepare
+
+    for line in prepare.check(path).lines():
+        typer.echo(line)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the data sets that come with the package.
+
+    \b
+    Examples:
+      recsys data list
+    """  # noqa: D301
+    from recsys.cli.table import table
+    from recsys.data.prepare import DATASETS, built_in
+    from recsys.data.spec import DatasetSpec
+
+    specs = [DatasetSpec.read(DATASETS / f"{name}.yaml") for name in built_in()]
+    typer.echo("\n".join(table(["name", "about"], [[spec.name, spec.about] for spec in specs])))

@@ -1,0 +1,62 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from recsys.pipeline import Recommender
+
+LONGEST_ID = 256
+"""Characters."""
+MOST = 1000
+"""Items in a list."""
+RECOMMENDER = "recommender"
+"""Part of a release that holds the `Recommender`."""
+
+
+def checked_id(value: str | None) -> str | None:
+    """Refuse an id that no data set has."""
+    if value is not None and not 0 < len(value) <= LONGEST_ID:
+        raise typer.BadParameter(f"an id has 1 to {LONGEST_ID} characters, not {len(value)}")
+    return value
+
+
+K = Annotated[int, typer.Option("--k", min=1, max=MOST, help="Items in a list.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+ReleaseName = Annotated[
+    str | None,
+    typer.Option("--release", metavar="ID|PATH", help="Release to ask; the newest one if not given."),
+]
+Releases = Annotated[
+    Path,
+    typer.Option("--releases", metavar="DIR", envvar="RECSYS_RELEASES", help="Where releases are kept."),
+]
+RELEASES = Path("artifacts/releases")
+
+
+def folder_of(release: str | None, releases: Path) -> Path:
+    """Folder of a release by id or path, of the newest where None; ReleaseError where there is none."""
+    from recsys.release import MANIFEST, ReleaseError, list_releases
+
+    if release is None:
+        if known := list_releases(releases):
+            return known[-1].folder
+        raise ReleaseError(f"{releases}: holds no release; make one with `recsys release build`")
+    for folder in (releases / release, Path(release)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise ReleaseError(f"{release!r} is neither a release in {releases} nor a folder with a {MANIFEST}")
+
+
+def load_recommender(release: str | None, releases: Path) -> Recommender:
+    """The recommender of a release, verified first."""
+    from recsys.release import verify
+
+    folder = verify(folder_of(release, releases)).folder
+    from recsys.pipeline import Recommender  # after: a damaged release is told before torch is loaded
+
+    return Recommender.load(folder / RECOMMENDER)

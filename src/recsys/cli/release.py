@@ -1,0 +1,220 @@
+"""`recsys release`: build, verify, list, compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recsys.cli.options import RECOMMENDER, RELEASES, Releases, folder_of
+
+if TYPE_CHECKING:
+    from recsys.gate import Gate, Row
+    from recsys.release import Manifest, Release
+
+METRICS = ("ndcg_at_10", "recall_at_100")
+"""Metrics that the list of releases shows."""
+SHORT = 10
+"""Characters of a git revision."""
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, verify, list, compare releases.")
+Named = Annotated[str, typer.Argument(metavar="ID|PATH", help="A release's id or folder.")]
+
+
+@app.command()
+def build(
+    recommender: Annotated[
+        Path,
+        typer.Option(
+            "--recommender",
+            metavar="FOLDER",
+            help="What the evaluation stage left: recommender/, per_user.npz and metrics.json.",
+        ),
+    ],
+    params: Annotated[Path, typer.Option("--params", metavar="FILE", help="What it was made with.")] = Path(
+        "params.yaml"
+    ),
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="What it was made from.")] = Path(
+        "artifacts/data"
+    ),
+    releases: Releases = RELEASES,
+) -> None:
+    """Build a release and print its id; the same inputs give the same id and bytes.
+
+    \b
+    Examples:
+      recsys release build --recommender artifacts/global_time/evaluation
+    """  # noqa: D301
+    import recsys.release
+    from recsys.gate import PER_USER
+    from recsys.release import ReleaseError, code_revision, data_hash
+
+    if not data.is_dir() or not any(data.iterdir()):
+        raise ReleaseError(f"{data}: is no folder with data")
+    built = recsys.release.build(
+        {RECOMMENDER: recommender / RECOMMENDER, PER_USER: recommender / PER_USER},
+        releases,
+        params=_params(params),
+        metrics=_metrics(recommender / "metrics.json"),
+        data_hash=data_hash(data),
+        fingerprint=_fingerprint(recommender / RECOMMENDER),
+        newest_event=_newest_event(recommender / RECOMMENDER),
+        revision=code_revision(params.absolute().parent),
+    )
+    typer.echo(built.id)
+
+
+@app.command()
+def verify(release: Named, releases: Releases = RELEASES) -> None:
+    """Check that each file of a release is what its manifest says; exit code 2 where one is not.
+
+    \b
+    Examples:
+      recsys release verify 0f3a9c61b2d4
+      recsys release verify artifacts/releases/0f3a9c61b2d4
+    """  # noqa: D301
+    import recsys.release
+
+    found = recsys.release.verify(folder_of(release, releases))
+    size = sum(file.size for file in found.manifest.files.values())
+    typer.echo(
+        f"{found.id}: {len(found.manifest.files)} files, {size / 1e6:.1f} MB, all as the manifest says"
+    )
+
+
+@app.command("list")
+def list_(releases: Releases = RELEASES) -> None:
+    """List the releases, the newest last: that is the one that `recsys recommend` asks.
+
+    \b
+    Examples:
+      recsys release list
+      RECSYS_RELEASES=/srv/releases recsys release list
+    """  # noqa: D301
+    from recsys.cli.table import table
+    from recsys.release import list_releases
+
+    found = list_releases(releases)
+    if not found:
+        typer.echo(f"there is no release in {releases}", err=True)
+        return
+    names = ["id", "newest event", "revision", *METRICS]
+    typer.echo("\n".join(table(names, [_listed(release.manifest) for release in found])))
+
+
+@app.command()
+def compare(
+    candidate: Annotated[str, typer.Argument(help="Id or folder of the new release.")],
+    live: Annotated[str, typer.Argument(help="Id or folder of the one it would replace.")],
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tolerance",
+            metavar="METRIC=SHARE",
+            help="Share of the live value that may be lost; may stand more than once. "
+            "Those under release.gate in the candidate's params.yaml if not given.",
+        ),
+    ] = None,
+    releases: Releases = RELEASES,
+) -> None:
+    """Say whether a release may take the place of the live one; exit code 1 where it may not.
+
+    \b
+    Examples:
+      recsys release compare 0f3a9c61b2d4 77b01de2a95c
+      recsys release compare 0f3a9c61b2d4 77b01de2a95c --tolerance ndcg_at_10=0.02 --tolerance recall_at_100=0
+    """  # noqa: D301
+    import recsys.release
+    from recsys import gate
+    from recsys.cli.table import table
+
+    new, old = (recsys.release.verify(folder_of(name, releases)) for name in (candidate, live))
+    verdict = gate.compare(new, old, _gate(new, tolerance or []))
+    if verdict.rows:
+        names = ["metric", "live", "candidate", "difference", "95 % interval"]
+        typer.echo("\n".join(table(names, [_compared(row) for row in verdict.rows])))
+    typer.echo("\n".join(verdict.reasons))
+    typer.echo(f"{new.id} {'may' if verdict.passed else 'must not'} take the place of {old.id}")
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
+def _params(path: Path) -> dict[str, Any]:
+    import json
+
+    import yaml
+
+    from recsys.release import ReleaseError
+
+    try:
+        content = yaml.safe_load(path.read_text())
+        json.dumps(content)
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ReleaseError(f"{path}: cannot be read as parameters ({error})") from error
+    if not isinstance(content, dict):
+        raise ReleaseError(f"{path}: holds no parameters by name")
+    return content
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    from recsys.artifacts import read_json
+    from recsys.release import ReleaseError
+
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(type(value) in (int, float) for value in content.values()):
+        raise ReleaseError(f"{path}: is no mapping of metrics to numbers")
+    return content
+
+
+def _fingerprint(recommender: Path) -> str:
+    from recsys.artifacts import read_json
+    from recsys.features.spec import FeatureSpec
+
+    return FeatureSpec.from_json(read_json(recommender / "ranker" / "spec.json")).fingerprint
+
+
+def _newest_event(recommender: Path) -> int:
+    from recsys.types import Interactions
+
+    return int(Interactions.load(recommender / "past.npz").timestamp.max(initial=0))
+
+
+def _listed(manifest: Manifest) -> list[str]:
+    newest = f"{datetime.fromtimestamp(manifest.newest_event, UTC):%Y-%m-%d %H:%M:%S}"
+    values = [f"{manifest.metrics[name]:.4f}" if name in manifest.metrics else "-" for name in METRICS]
+    dirty = "-dirty" if manifest.revision.endswith("-dirty") else ""
+    return [manifest.id, newest, manifest.revision.removesuffix(dirty)[:SHORT] + dirty, *values]
+
+
+def _compared(row: Row) -> list[str]:
+    interval = "-" if row.interval is None else f"{row.interval[0]:+.4f} to {row.interval[1]:+.4f}"
+    return [row.metric, f"{row.live:.4f}", f"{row.candidate:.4f}", f"{row.difference:+.4f}", interval]
+
+
+def _gate(candidate: Release, given: Sequence[str]) -> Gate:
+    from recsys.gate import Gate
+
+    if given:
+        return Gate(dict(map(_tolerance, given)))
+    section = candidate.manifest.params.get("release")
+    tolerances = section.get("gate") if isinstance(section, Mapping) else None
+    if not isinstance(tolerances, Mapping) or not tolerances:
+        raise typer.BadParameter(
+            "the candidate's parameters have no release.gate: give --tolerance METRIC=SHARE"
+        )
+    return Gate(tolerances)
+
+
+def _tolerance(given: str) -> tuple[str, float]:
+    metric, _, share = given.partition("=")
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if not metric or not 0 <= value <= 1:
+        raise typer.BadParameter(f"--tolerance {given!r} is not METRIC=SHARE with a share from 0 to 1")
+    return metric, value

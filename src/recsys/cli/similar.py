@@ -1,0 +1,54 @@
+"""`recsys similar`: what goes with an item."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import RELEASES, AsJson, K, ReleaseName, Releases, checked_id, load_recommender
+
+
+def similar(
+    item: Annotated[
+        str, typer.Option("--item", metavar="ID", callback=checked_id, help="Item to start from.")
+    ],
+    k: K = 10,
+    as_json: AsJson = False,
+    release: ReleaseName = None,
+    releases: Releases = RELEASES,
+) -> None:
+    """Show the items that the same users have had, by item_cf.
+
+    \b
+    Examples:
+      recsys similar --item "Toy Story (1995)"
+      recsys similar --item "Toy Story (1995)" --k 5 --json
+    """  # noqa: D301
+    recommender = load_recommender(release, releases)
+    from recsys.cli.shown import item_entries, lines
+    from recsys.types import PAD
+
+    if "item_cf" not in recommender.channels:
+        raise typer.BadParameter("this release has no item_cf channel to find similar items with")
+    rows = recommender.catalogue.items.encode([item])
+    if rows[0] == PAD:
+        near = ", ".join(map(repr, closest(item, recommender.catalogue.items.ids.tolist())))
+        raise typer.BadParameter(f"no item {item!r}; closest are {near}")
+    found = recommender.similar(rows, k)
+    shown = item_entries(recommender.catalogue, found.items[0], found.scores[0])
+    if as_json:
+        typer.echo(json.dumps({"item_id": item, "items": shown}, indent=2, ensure_ascii=False))
+    elif shown:
+        typer.echo("\n".join(lines(shown)))
+    else:
+        typer.echo(f"nobody who had {item!r} had anything else", err=True)
+
+
+def closest(wanted: str, ids: Sequence[str], n: int = 3) -> list[str]:
+    """The ``n`` ids spelled most like ``wanted``, whatever the case."""
+    spelled = {each.lower(): each for each in ids}
+    return [spelled[each] for each in get_close_matches(wanted.lower(), spelled, n, cutoff=0)]

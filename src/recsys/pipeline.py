@@ -1,0 +1,237 @@
+"""`Recommender`: recall -> rank -> rerank, with what each step did; evaluation and service call this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from recsys.artifacts import read_json, write_json
+from recsys.business_rules import Rules
+from recsys.catalogue import Catalogue
+from recsys.features.candidates import CandidateFeatures, Found
+from recsys.rank.ranker import Ranker
+from recsys.recall import channel
+from recsys.recall.merge import MergedCandidates, Method, merge
+from recsys.rerank import Reranker, Traits
+from recsys.types import DAY, PAD, Candidates, Interactions, Recall, Requests
+
+FALLBACK = "popular"
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Merging:
+    """How channels' candidates become one list: ``k`` of them, ``depth`` from each channel.
+
+    ``quotas`` gives a channel another depth, ``weights`` another weight than 1.
+    """
+
+    k: int = 300
+    depth: int = 300
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    method: Method = "reciprocal_rank"
+    smoothing: float = 60
+
+    def __call__(self, found: Mapping[str, Candidates]) -> MergedCandidates:
+        """Merge what the channels found."""
+        within = {name: each.top(self.quotas.get(name, self.depth)) for name, each in found.items()}
+        return merge(within, self.k, weights=self.weights, method=self.method, smoothing=self.smoothing)
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """How the first ``pool`` of the ranked list are re-ranked; see `Reranker`.
+
+    An item is fresh for ``fresh_days`` after it was first met.
+    """
+
+    pool: int = 100
+    mmr_lambda: float = 1.0
+    window: int = 0
+    limit: int = 1
+    fresh_share: float = 0.0
+    fresh_days: float = 30
+
+    def reranker(self, catalogue: Catalogue, past: Interactions, rules: Rules) -> Reranker:
+        """Bind rules and traits to a catalogue at the end of ``past``."""
+        traits = Traits.of(catalogue.categories, fresh_items(past, self.fresh_days))
+        bound = rules.bind(catalogue.items, traits.categories, traits.names)
+        return Reranker(traits, bound, self.mmr_lambda, self.window, self.limit, self.fresh_share)
+
+
+def fresh_items(past: Interactions, days: float) -> np.ndarray:
+    """Which items were first met in the last ``days`` of ``past``, or never, (n_items,) bool."""
+    first = np.full(past.n_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, past.item_idx, past.timestamp)
+    return np.asarray(first > past.timestamp.max(initial=0) - days * DAY)
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Lists and how they came about; all arrays (n, k), short rows end in PAD.
+
+    ``items`` int64, ``scores`` float32 (the ranker's), ``ranked`` int64 each item's place before re-ranking,
+    ``moves`` int8 codes of `Move`, ``probabilities`` by task, ``found`` what each channel said of them.
+    ``served_by`` (n,) is "full", or "popular" for whoever no personal channel knows.
+    """
+
+    requests: Requests
+    items: np.ndarray
+    scores: np.ndarray
+    ranked: np.ndarray
+    moves: np.ndarray
+    probabilities: Mapping[str, np.ndarray]
+    found: Found
+    served_by: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """All that answers a request. Only the user who asks runs inference; all else is a lookup."""
+
+    catalogue: Catalogue
+    past: Interactions
+    channels: Mapping[str, Recall]
+    merging: Merging
+    features: CandidateFeatures
+    ranker: Ranker
+    reranking: Reranking
+    rules: Rules
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        return self.reranking.reranker(self.catalogue, self.past, self.rules)
+
+    @cached_property
+    def now(self) -> int:
+        """The moment a request is made where none is given: one second after the newest event."""
+        return int(self.past.timestamp.max(initial=-1)) + 1
+
+    def requests(self, users: np.ndarray, now: np.ndarray | int | None = None) -> Requests:
+        """Make requests of ``users`` (n,), PAD for unknown, with all their past."""
+        return Requests.of(users, self.past, self.now if now is None else now)
+
+    def recall(self, requests: Requests) -> MergedCandidates:
+        """Candidates of all channels, merged."""
+        depth = {name: self.merging.quotas.get(name, self.merging.depth) for name in self.channels}
+        return self.merging(
+            {name: each.recall(requests, depth[name]) for name, each in self.channels.items()}
+        )
+
+    def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
+        """Whole candidate lists in the ranker's order, before re-ranking.
+
+        Whom only the popular channel knows keeps its order: there is nothing to rank by.
+        """
+        scores = self.ranker.score(self.features, requests, merged.found)
+        personal = [number for number, name in enumerate(merged.channels) if name != FALLBACK]
+        known = (merged.ranks[:, :, personal] != PAD).any(axis=(1, 2))
+        final = np.where(known[:, None], scores.scores, merged.scores)
+        order = np.argsort(-final, axis=1, kind="stable")
+        return Recommendations(
+            requests=requests,
+            items=_at(merged.items, order),
+            scores=_at(final, order),
+            ranked=np.where(_at(merged.items, order) == PAD, PAD, np.arange(order.shape[1])),
+            moves=np.zeros(order.shape, dtype=np.int8),
+            probabilities={task: _at(each, order) for task, each in scores.probabilities.items()},
+            found=_reordered(merged.found, order),
+            served_by=np.where(known, FULL, FALLBACK),
+        )
+
+    def rerank(self, ranked: Recommendations, k: int) -> Recommendations:
+        """The first ``k``, by the re-ranker."""
+        pool = max(self.reranking.pool, k)
+        shown = self.reranker.rerank(
+            Candidates(ranked.items[:, :pool], ranked.scores[:, :pool]), ranked.requests.now, k
+        )
+        inside = shown.before != PAD
+        order = np.where(inside, shown.before, 0)
+        return Recommendations(
+            requests=ranked.requests,
+            items=shown.items,
+            scores=shown.scores,
+            ranked=shown.before,
+            moves=shown.moves,
+            probabilities={task: _at(each, order) for task, each in ranked.probabilities.items()},
+            found=_reordered(ranked.found, order),
+            served_by=ranked.served_by,
+        )
+
+    def recommend(self, requests: Requests, k: int) -> Recommendations:
+        """``k`` items for each request, fewer where no more are left; a batch equals one by one."""
+        return self.rerank(self.rank(requests, self.recall(requests)), k)
+
+    def similar(self, items: np.ndarray, k: int) -> Candidates:
+        """The ``k`` items that item_cf finds most similar to each of ``items``."""
+        return self.channels["item_cf"].similar(items, k)  # type: ignore[attr-defined,no-any-return]
+
+    def save(self, folder: Path) -> None:
+        """Write everything that answering needs."""
+        self.catalogue.save(folder / "catalogue")
+        self.past.save(folder / "past.npz")
+        for name, each in self.channels.items():
+            each.save(folder / "channels" / name)
+        self.features.save(folder / "features")
+        self.ranker.save(folder / "ranker")
+        write_json(
+            folder / "recommender.json",
+            {
+                "channels": list(self.channels),
+                "merging": asdict(self.merging),
+                "reranking": asdict(self.reranking),
+                "rules": self.rules.model_dump(mode="json"),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        how: dict[str, Any] = read_json(folder / "recommender.json")
+        return cls(
+            catalogue=Catalogue.load(folder / "catalogue"),
+            past=Interactions.load(folder / "past.npz"),
+            channels={name: channel(name).load(folder / "channels" / name) for name in how["channels"]},
+            merging=Merging(**how["merging"]),
+            features=CandidateFeatures.load(folder / "features"),
+            ranker=Ranker.load(folder / "ranker"),
+            reranking=Reranking(**how["reranking"]),
+            rules=Rules.model_validate(how["rules"]),
+        )
+
+
+def frame(recommender: Recommender, shown: Recommendations) -> pd.DataFrame:
+    """One row an item, external ids: user_id, item_id, rank (from 1), score, served_by."""
+    rows, places = np.nonzero(shown.items != PAD)
+    return pd.DataFrame(
+        {
+            "user_id": recommender.catalogue.users.decode(shown.requests.users[rows]),
+            "item_id": recommender.catalogue.items.decode(shown.items[rows, places]),
+            "rank": places + 1,
+            "score": shown.scores[rows, places],
+            "served_by": shown.served_by[rows],
+        }
+    )
+
+
+def _at(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(values, order, axis=1)
+
+
+def _reordered(found: Found, order: np.ndarray) -> Found:
+    deep = order[:, :, None]
+    ranks, scores = (
+        np.take_along_axis(found.ranks, deep, axis=1),
+        np.take_along_axis(found.scores, deep, axis=1),
+    )
+    return Found(found.channels, _at(found.items, order), ranks, scores)

@@ -1,0 +1,35 @@
+"""How good the ranker's probabilities are, task by task."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recsys import metrics
+from recsys.rank.inputs import Examples
+from recsys.rank.ranker import Scores
+
+
+def by_task(scores: Scores, examples: Examples) -> pd.DataFrame:
+    """AUC, GAUC (by request), log loss and calibration error: a row for each task that was scored."""
+    inside = examples.inside
+    requests = np.broadcast_to(np.arange(len(inside))[:, None], inside.shape)[inside]
+    rows = []
+    for task, probabilities in scores.probabilities.items():
+        p, label = probabilities[inside], examples.labels[task][inside]
+        rows.append(
+            {
+                "task": task,
+                "auc": metrics.auc(p, label),
+                "gauc": metrics.gauc(p, label, requests),
+                "log_loss": metrics.log_loss(p, label),
+                "calibration_error": metrics.calibration_error(p, label),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def in_one_row(tasks: pd.DataFrame) -> dict[str, float]:
+    """`by_task`'s figures under names like ``liked_auc``."""
+    figures = tasks.set_index("task")
+    return {f"{task}_{name}": float(figures.loc[task, name]) for task in figures.index for name in figures}

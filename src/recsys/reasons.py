@@ -1,0 +1,45 @@
+"""Why an item is shown, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.pipeline import FALLBACK, Recommendations, Recommender
+from recsys.rerank import Move
+from recsys.types import PAD
+
+OF_CHANNEL = {
+    "item_cf": "goes with what you have had",
+    "user_cf": "people with your taste had it lately",
+    "mf": "fits your taste as a whole",
+    "two_tower": "fits your history and profile",
+    "cluster": "from a group of items you like",
+    FALLBACK: "popular with everyone",
+}
+OF_MOVE = {
+    Move.PIN: "placed here by a rule",
+    Move.FRESH: "new here",
+    Move.BOOST: "part of a campaign",
+    Move.DIVERSITY: "for variety",
+    Move.WINDOW: "for variety",
+}
+
+
+def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
+    """A sentence for each item, (n, k) of str, empty where padded.
+
+    The channel that had the item highest speaks; item_cf names the item of the user's history that
+    spoke for it most. A move of the re-ranker is added.
+    """
+    because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
+    ranks = np.where(shown.found.ranks == PAD, np.iinfo(np.int32).max, shown.found.ranks)
+    best = ranks.argmin(axis=2)
+    sentences = np.full(shown.items.shape, "", dtype=object)
+    for row, place in np.argwhere(shown.items != PAD):
+        channel = shown.found.channels[best[row, place]]
+        sentence = OF_CHANNEL.get(channel, channel)
+        if channel != FALLBACK and because[row, place] != PAD:
+            sentence = f"because you had {recommender.catalogue.titles[because[row, place]]}"
+        move = OF_MOVE.get(Move(shown.moves[row, place]))
+        sentences[row, place] = f"{sentence}; {move}" if move else sentence
+    return sentences
