@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
-USER_ID ?= 1m_1
+USER_ID ?= 1
 
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
@@ -44,7 +44,7 @@ lab: setup  ## JupyterLab on the notebooks
 	jupyter lab
 
 bench: setup  ## every benchmark in benchmarks/, one after the other
-	set -e; for each in benchmarks/bench_*.py; do python $$each; done
+	set -e; for each in benchmarks/*/run.py; do python $$each; done
 
 lock: setup  ## write requirements.lock anew from .venv
 	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from os import sched_getaffinity
@@ -32,7 +32,7 @@ from recsys.recall.user_cf import UserCfRecall
 from recsys.types import Interactions
 
 REFERENCE = "implicit_cosine"
-OFF = {"iuf": False, "power": 0.5}
+OFF = {"iuf": False, "age_decay": 0.0, "step_decay": 0.0, "backward": 1.0, "power": 0.5}
 ON = {
     "iuf": True,
     "age_decay": 0.002,
@@ -52,6 +52,7 @@ def implicit_cosine(train: Interactions, k: int) -> Callable[[], object]:
     # It counts the item itself among its neighbours.
     model = CosineRecommender(K=k + 1, num_threads=len(sched_getaffinity(0)))
     matrix = sparse.csr_matrix(train.matrix())
+    warnings.filterwarnings("ignore", "Method expects CSR input")  # implicit's own, of what it makes itself
     return lambda: model.fit(matrix, show_progress=False)
 
 
@@ -152,9 +153,15 @@ def build(contender: str, file: str, k: int) -> None:
     measured = {
         "seconds": round(time.perf_counter() - clock, 3),
         "processor_seconds": round(time.process_time() - processor, 3),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": peak_mb(),
     }
     print(json.dumps(measured))
+
+
+def peak_mb() -> int:
+    """Peak memory of this process: getrusage's would be the parent's where that was the larger one."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024
 
 
 def summary(runs: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, object]]:

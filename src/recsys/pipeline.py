@@ -169,7 +169,7 @@ class Recommender:
         )
 
     def recommend(self, requests: Requests, k: int) -> Recommendations:
-        """``k`` items for each request, fewer where no more are left; a batch equals one by one."""
+        """``k`` items for each request, fewer where recall found fewer; a batch equals one by one."""
         return self.rerank(self.rank(requests, self.recall(requests)), k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:

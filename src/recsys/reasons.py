@@ -31,7 +31,9 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     The channel that had the item highest speaks; item_cf names the item of the user's history that
     spoke for it most. A move of the re-ranker is added.
     """
-    because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
+    because = np.full(shown.items.shape, PAD)
+    if "item_cf" in recommender.channels:
+        because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
     ranks = np.where(shown.found.ranks == PAD, np.iinfo(np.int32).max, shown.found.ranks)
     best = ranks.argmin(axis=2)
     sentences = np.full(shown.items.shape, "", dtype=object)

@@ -78,7 +78,9 @@ def fit(
     if patience is not None and monitor is None:
         raise ValueError("patience needs monitor")
     with reproducible(seed, threads):
-        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=regularization)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=learning_rate, weight_decay=regularization, fused=True
+        )
         best = _Best(monitor)
         rows: list[dict[str, float]] = []
         for epoch in range(epochs):

@@ -87,6 +87,14 @@ def test_recall_of_exact_search_is_nan_without_history():
     assert np.isnan(fitted().recall_of_exact_search(ask([PAD]), 5, 1)).all()
 
 
+def test_the_share_scored_is_that_of_the_nearest_clusters_members():
+    channel = fitted()
+    requests = ask([0, PAD])
+    sizes = {len(channel.members(cluster)) / (N_ITEMS - 1) for cluster in range(4)}
+    assert channel.share_scored(requests, 1)[0] in sizes
+    assert channel.share_scored(requests, 4).tolist() == [1, 0]
+
+
 def test_newer_items_weigh_more_as_decay_falls():
     late = np.array([0, 0, SIZE]), np.array([0, 1, 2])
     past = Interactions(

@@ -25,7 +25,8 @@ def sequences(*rows: list[int], n_items: int = 8, every: int = DAY) -> Interacti
 
 def off(**weights: object) -> ItemCfRecall:
     """All weights off but those named."""
-    return ItemCfRecall(**{"iuf": False, "power": 0.0, **weights})
+    plain = {"iuf": False, "age_decay": 0.0, "step_decay": 0.0, "backward": 1.0, "power": 0.0}
+    return ItemCfRecall(**{**plain, "history_decay": 0.0, **weights})
 
 
 def similarity(channel: ItemCfRecall, item: int, other: int) -> float:
@@ -84,6 +85,11 @@ def test_category_weight_favours_a_shared_category():
 def test_category_weight_without_categories_is_refused():
     with pytest.raises(ValueError, match="needs categories"):
         ItemCfRecall(category_weight=2.0)
+
+
+def test_a_category_weight_of_0_is_refused():
+    with pytest.raises(ValueError, match="is not above 0"):
+        ItemCfRecall(category_weight=0.0, categories=np.zeros(8, np.uint64))
 
 
 def test_a_negative_decay_is_refused():

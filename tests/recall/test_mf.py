@@ -17,35 +17,44 @@ def blocks(n_users: int = 40, n_items: int = 20) -> Interactions:
 
 def test_recommends_within_the_users_block():
     train = blocks()
-    found = MfRecall(factors=4).fit(train).recall(Requests.of(np.arange(40), train, 0), 1)
+    found = (
+        MfRecall(regularization=0.01, factors=4).fit(train).recall(Requests.of(np.arange(40), train, 0), 1)
+    )
     assert (found.items // 8 == (np.arange(40) % 2)[:, None]).all()
 
 
 def test_an_item_nobody_met_is_never_recalled():
     train = blocks()
-    found = MfRecall(factors=4).fit(train).recall(Requests.of(np.arange(40), train, 0), 20)
+    found = (
+        MfRecall(regularization=0.01, factors=4).fit(train).recall(Requests.of(np.arange(40), train, 0), 20)
+    )
     assert found.items.max() < 16
 
 
 def test_two_fits_with_one_seed_are_the_same():
-    one, other = MfRecall(factors=4, seed=3).fit(blocks()), MfRecall(factors=4, seed=3).fit(blocks())
+    one, other = (
+        MfRecall(regularization=0.01, factors=4, seed=3).fit(blocks()),
+        MfRecall(regularization=0.01, factors=4, seed=3).fit(blocks()),
+    )
     assert np.array_equal(one.user_factors_, other.user_factors_)
     assert np.array_equal(one.item_factors_, other.item_factors_)
 
 
 def test_scores_are_products_of_factors():
     train = blocks()
-    channel = MfRecall(factors=4).fit(train)
+    channel = MfRecall(regularization=0.01, factors=4).fit(train)
     found = channel.recall(Requests.of(np.array([7]), train, 0), 3)
     exact = channel.item_factors_[found.items[0]] @ channel.user_factors_[7]
     assert np.allclose(found.scores[0], exact, atol=1e-6)
 
 
 def test_similar_items_are_of_the_block_and_never_the_item_itself():
-    found = MfRecall(factors=4).fit(blocks()).similar(np.arange(16), 5)
+    found = MfRecall(regularization=0.01, factors=4).fit(blocks()).similar(np.arange(16), 5)
     assert (found.items // 8 == (np.arange(16) // 8)[:, None]).all()
     assert (found.items != np.arange(16)[:, None]).all()
 
 
 def test_similar_to_the_unknown_and_the_never_met_is_nothing():
-    assert (MfRecall(factors=4).fit(blocks()).similar(np.array([PAD, 19]), 3).items == PAD).all()
+    assert (
+        MfRecall(regularization=0.01, factors=4).fit(blocks()).similar(np.array([PAD, 19]), 3).items == PAD
+    ).all()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset
+from recsys.features.attributes import Attributes
 from recsys.features.history import HISTORY_IDS
-from recsys.features.spec import columns_of
-from recsys.recall.tower_inputs import Attributes, TowerInputs
+from recsys.recall.tower_inputs import TowerInputs
 from recsys.types import PAD, Requests
 
 NOW = 2_000_000_000
@@ -15,7 +15,7 @@ NOW = 2_000_000_000
 @pytest.fixture(scope="module")
 def inputs(dataset: Dataset) -> TowerInputs:
     past = dataset.fold("global_time", "valid").past
-    return TowerInputs.fit(past, Attributes(dataset.users, dataset.items, columns_of(dataset.spec)), 4)
+    return TowerInputs.fit(past, Attributes.of(dataset), 4)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import torch
 
 from recsys.artifacts import ArtifactError
 from recsys.data.dataset import Dataset
-from recsys.features.spec import columns_of
-from recsys.recall.tower_inputs import Attributes
+from recsys.features.attributes import Attributes
 from recsys.recall.two_tower import TwoTowerRecall
 from recsys.types import DAY, PAD, Interactions, Requests
 
@@ -16,7 +15,7 @@ SMALL = {"embedding_dim": 8, "history_length": 5, "batch_size": 64, "uniform_neg
 
 @pytest.fixture(scope="module")
 def attributes(dataset: Dataset) -> Attributes:
-    return Attributes(dataset.users, dataset.items, columns_of(dataset.spec))
+    return Attributes.of(dataset)
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +126,12 @@ def test_held_back_items_leave_the_history_newest_first():
     channel.fit(train)
     assert min(gaps) == 2
     assert 5 < max(gaps) <= 11
+
+
+def test_weights_of_a_history_add_up_to_one_and_padding_has_none(channel, past):
+    requests = ask(past, np.append(np.arange(past.n_users), PAD))
+    weights = channel.history_weights(requests)
+    lengths = requests.history.lengths
+    assert weights.shape == (len(requests), channel.history_length, channel.heads)
+    np.testing.assert_allclose(weights.sum(axis=1), np.repeat(lengths > 0, 3).reshape(-1, 3), atol=1e-6)
+    assert not weights[np.arange(channel.history_length) >= lengths[:, None]].any()

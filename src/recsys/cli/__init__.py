@@ -10,11 +10,11 @@ import typer
 from typer.exceptions import TyperException
 
 from recsys.cli import data, release
-from recsys.cli.recommend import recommend
-from recsys.cli.similar import similar
+from recsys.cli.recommendations import recommend
+from recsys.cli.similarity import similar
 
-INTERRUPTED = 130
 EXPECTED = {
+    "recsys.cli.options": "ArgumentError",
     "recsys.data.report": "DataError",
     "recsys.artifacts": "ArtifactError",
     "recsys.release": "ReleaseError",
@@ -24,7 +24,7 @@ EXPECTED = {
 """Errors whose message says all that a person needs, by module."""
 
 # Plain help: rich would take as long to import as all the rest.
-app = typer.Typer(name="recsys", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(name="recsys", add_completion=False, rich_markup_mode=None)
 app.command()(recommend)
 app.command()(similar)
 app.add_typer(release.app, name="release")
@@ -39,8 +39,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def recsys(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -55,6 +56,9 @@ def recsys(
       recsys release list
       recsys data check my-data/
     """  # noqa: D301
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,10 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = typer.main.get_command(app).main(args=arguments, prog_name="recsys", standalone_mode=False)
     except TyperException as error:
         return _refused(error.format_message())
-    except BrokenPipeError:
-        # Whoever reads has read enough; Python must not try to flush the rest when it ends.
-        sys.stdout = None
-        return 1
     except Exception as error:
         if not isinstance(error, (OSError, *_expected())):
             raise
@@ -75,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refused(message: str) -> int:
-    if message:  # none where help was shown instead
-        typer.echo(f"recsys: {' '.join(message.split())}", err=True)
+    typer.echo(f"recsys: {' '.join(message.split())}", err=True)
     return 2
 
 

@@ -18,6 +18,10 @@ RECOMMENDER = "recommender"
 """Part of a release that holds the `Recommender`."""
 
 
+class ArgumentError(Exception):
+    """Arguments that do not fit each other or the data; the message is one line."""
+
+
 def checked_id(value: str | None) -> str | None:
     """Refuse an id that no data set has."""
     if value is not None and not 0 < len(value) <= LONGEST_ID:
@@ -54,9 +58,12 @@ def folder_of(release: str | None, releases: Path) -> Path:
 
 def load_recommender(release: str | None, releases: Path) -> Recommender:
     """The recommender of a release, verified first."""
-    from recsys.release import verify
+    from recsys.release import ReleaseError, verify
 
     folder = verify(folder_of(release, releases)).folder
     from recsys.pipeline import Recommender  # after: a damaged release is told before torch is loaded
 
-    return Recommender.load(folder / RECOMMENDER)
+    try:
+        return Recommender.load(folder / RECOMMENDER)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReleaseError(f"{folder}: is whole, but not of this version of recsys ({error!r})") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import RECOMMENDER, RELEASES, Releases, folder_of
+from recsys.cli.options import RECOMMENDER, RELEASES, ArgumentError, Releases, folder_of
 
 if TYPE_CHECKING:
     from recsys.gate import Gate, Row
@@ -21,7 +21,7 @@ METRICS = ("ndcg_at_10", "recall_at_100")
 SHORT = 10
 """Characters of a git revision."""
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, verify, list, compare releases.")
+app = typer.Typer(rich_markup_mode=None, help="Build, verify, list, compare releases.")
 Named = Annotated[str, typer.Argument(metavar="ID|PATH", help="A release's id or folder.")]
 
 
@@ -55,14 +55,15 @@ def build(
 
     if not data.is_dir() or not any(data.iterdir()):
         raise ReleaseError(f"{data}: is no folder with data")
+    fingerprint, newest_event = _described(recommender / RECOMMENDER)
     built = recsys.release.build(
         {RECOMMENDER: recommender / RECOMMENDER, PER_USER: recommender / PER_USER},
         releases,
         params=_params(params),
         metrics=_metrics(recommender / "metrics.json"),
         data_hash=data_hash(data),
-        fingerprint=_fingerprint(recommender / RECOMMENDER),
-        newest_event=_newest_event(recommender / RECOMMENDER),
+        fingerprint=fingerprint,
+        newest_event=newest_event,
         revision=code_revision(params.absolute().parent),
     )
     typer.echo(built.id)
@@ -170,17 +171,19 @@ def _metrics(path: Path) -> dict[str, float]:
     return content
 
 
-def _fingerprint(recommender: Path) -> str:
+def _described(recommender: Path) -> tuple[str, int]:
+    """Fingerprint of its FeatureSpec, and its newest event in seconds."""
     from recsys.artifacts import read_json
     from recsys.features.spec import FeatureSpec
-
-    return FeatureSpec.from_json(read_json(recommender / "ranker" / "spec.json")).fingerprint
-
-
-def _newest_event(recommender: Path) -> int:
+    from recsys.release import ReleaseError
     from recsys.types import Interactions
 
-    return int(Interactions.load(recommender / "past.npz").timestamp.max(initial=0))
+    try:
+        spec = FeatureSpec.from_json(read_json(recommender / "ranker" / "spec.json"))
+        newest = Interactions.load(recommender / "past.npz").timestamp.max(initial=0)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReleaseError(f"{recommender}: is not a recommender of this version ({error!r})") from error
+    return spec.fingerprint, int(newest)
 
 
 def _listed(manifest: Manifest) -> list[str]:
@@ -203,9 +206,7 @@ def _gate(candidate: Release, given: Sequence[str]) -> Gate:
     section = candidate.manifest.params.get("release")
     tolerances = section.get("gate") if isinstance(section, Mapping) else None
     if not isinstance(tolerances, Mapping) or not tolerances:
-        raise typer.BadParameter(
-            "the candidate's parameters have no release.gate: give --tolerance METRIC=SHARE"
-        )
+        raise ArgumentError("the candidate's parameters have no release.gate: give --tolerance METRIC=SHARE")
     return Gate(tolerances)
 
 
@@ -216,5 +217,5 @@ def _tolerance(given: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not metric or not 0 <= value <= 1:
-        raise typer.BadParameter(f"--tolerance {given!r} is not METRIC=SHARE with a share from 0 to 1")
+        raise ArgumentError(f"--tolerance {given!r} is not METRIC=SHARE with a share from 0 to 1")
     return metric, value

@@ -69,7 +69,8 @@ def _explained(shown: Recommendations, place: int) -> dict[str, Any]:
 
 def _explanation(entry: Mapping[str, Any]) -> Iterator[str]:
     yield entry["reason"]
-    yield "found by " + ", ".join(f"{name} (at {each['rank']})" for name, each in entry["channels"].items())
+    ranks = sorted((each["rank"], name) for name, each in entry["channels"].items())
+    yield "found by " + ", ".join(f"{name} (at {rank})" for rank, name in ranks)
     yield ", ".join(f"{task} {_cell(each)}" for task, each in entry["probabilities"].items())
     moved = "" if entry["move"] == "none" else f", moved by {entry['move']}"
     yield f"at {entry['rank_before']} before re-ranking{moved}"

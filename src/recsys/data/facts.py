@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from recsys.columns import SPLIT, TIMESTAMP
+from recsys.data.attributes import Attribute
 from recsys.data.dataset import Dataset
 from recsys.data.split import PARTS, FoldName
 from recsys.types import DAY, Interactions
 
-FOLDS: tuple[FoldName, ...] = ("late", "valid", "test")
 GAPS: Mapping[str, float] = {
     "same second": 1,
     "within a minute": 60,
@@ -23,18 +23,6 @@ GAPS: Mapping[str, float] = {
     "later": np.inf,
 }
 """Name -> upper end in seconds, exclusive."""
-
-
-def concentration(counts: np.ndarray) -> pd.DataFrame:
-    """Share of all interactions that the most met have (a Lorenz curve, the largest first).
-
-    ``counts`` (n,) is each one's interactions; ``share`` of the n and ``interactions`` of the sum, from
-    0 to 1, in n + 1 rows.
-    """
-    total = max(counts.sum(), 1)
-    largest_first = np.sort(counts)[::-1].cumsum() / total
-    share = np.linspace(0, 1, len(counts) + 1)
-    return pd.DataFrame({"share": share, "interactions": np.concatenate([[0.0], largest_first])})
 
 
 def seconds_since_previous(interactions: Interactions) -> np.ndarray:
@@ -67,30 +55,42 @@ def parts_over_time(dataset: Dataset, split: str, days: float = 14) -> pd.DataFr
     return counted.reindex(columns=list(PARTS), fill_value=0)
 
 
-def by_attribute(dataset: Dataset, entity: Literal["user", "item"], name: str) -> pd.DataFrame:
-    """One row a value of an attribute: entities, interactions, median interactions of one, mean value.
+def by_category(dataset: Dataset) -> pd.DataFrame:
+    """One row a category of items, the most met first: items, share_of_interactions, mean_value.
 
-    An entity with several labels counts in each; one without any in none.
+    An item of several categories counts in each, so shares may add up to more than 1. Empty where the data
+    set names no category.
     """
-    table, rows = (
-        (dataset.users, dataset.events.user_idx)
-        if entity == "user"
-        else (dataset.items, dataset.events.item_idx)
-    )
-    n = np.bincount(rows, minlength=len(table))
-    values = np.bincount(rows, weights=dataset.events.value, minlength=len(table))
-    each = pd.DataFrame({name: table[name], "n": n, "values": values}).explode(name).dropna(subset=[name])
-    grouped = each.groupby(name)
-    found = pd.DataFrame(
-        {
-            "entities": grouped.size(),
-            "interactions": grouped["n"].sum(),
-            "median": grouped["n"].median(),
-        }
-    )
-    return found.assign(
-        mean_value=grouped["values"].sum() / found["interactions"].where(found.interactions > 0)
-    )
+    category = dataset.spec.category
+    if category is None:
+        return pd.DataFrame({"items": [], "share_of_interactions": [], "mean_value": []})
+    rows, n_items = dataset.events.item_idx, len(dataset.items)
+    met = np.bincount(rows, minlength=n_items)
+    values = np.bincount(rows, weights=dataset.events.value, minlength=n_items)
+    labels = pd.DataFrame({category: dataset.items[category], "met": met, "values": values})
+    grouped = labels.explode(category).groupby(category)
+    total = grouped["met"].sum()
+    found = {
+        "items": grouped.size(),
+        "share_of_interactions": total / max(len(rows), 1),
+        "mean_value": grouped["values"].sum() / total.where(total > 0),
+    }
+    return pd.DataFrame(found).sort_values("share_of_interactions", ascending=False, kind="stable")
+
+
+def activity_by_segment(dataset: Dataset, most: int = 10) -> dict[str, dict[str, np.ndarray]]:
+    """Interactions of each user: attribute -> value -> (users of that value,), values in their order.
+
+    Attributes of numbers, of labels, and of one or more than ``most`` values are left out.
+    """
+    met = np.bincount(dataset.interactions.user_idx, minlength=len(dataset.users))
+    segments = {}
+    for attribute in dataset.spec.attributes("user"):
+        values = dataset.users[attribute.name]
+        if isinstance(attribute, Attribute) and attribute.kind == "category" and 1 < values.nunique() <= most:
+            by_value = values.groupby(values).indices
+            segments[attribute.name] = {str(name): met[rows] for name, rows in sorted(by_value.items())}
+    return segments
 
 
 def fold_counts(dataset: Dataset) -> pd.DataFrame:
@@ -100,7 +100,9 @@ def fold_counts(dataset: Dataset) -> pd.DataFrame:
     of the future's rows whose item has no past, ``tied`` the share of hot users who go on in the very second
     of their last.
     """
-    return pd.DataFrame([_fold(dataset, split, fold) for split in dataset.splits for fold in FOLDS])
+    return pd.DataFrame(
+        [_fold(dataset, split, fold) for split in dataset.splits for fold in get_args(FoldName)]
+    )
 
 
 def _fold(dataset: Dataset, split: str, name: FoldName) -> dict[str, Any]:

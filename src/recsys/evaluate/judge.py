@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -73,7 +73,7 @@ class Judge:
         moment = dataset.fold(split, fold)
         rows = np.flatnonzero(~moment.hot if cold else moment.hot)
         popularity = np.bincount(moment.past.item_idx, minlength=moment.past.n_items)
-        relevant = _relevant(moment, seen_return=dataset.spec.seen_items_return)
+        relevant = relevant_keys(moment, seen_return=dataset.spec.seen_items_return)
         n_relevant = np.bincount(relevant // moment.past.n_items, minlength=moment.past.n_users)
         return cls(
             fold=moment,
@@ -91,6 +91,12 @@ class Judge:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def sample(self, n: int, seed: int) -> Self:
+        """Judge only ``n`` of the users, drawn by ``seed``; all where there are no more."""
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
+        inside = {name: mask[drawn] for name, mask in self.slices.items()}
+        return replace(self, rows=self.rows[drawn], n_relevant=self.n_relevant[drawn], slices=inside)
 
     @property
     def users(self) -> np.ndarray:
@@ -198,8 +204,8 @@ class Judge:
         return {SYSTEM: system, SLICE: ALL, METRIC: metric, VALUE: value, "n": len(items)}
 
 
-def _relevant(fold: Fold, *, seen_return: bool) -> np.ndarray:
-    """Sorted keys of what users met next, each once."""
+def relevant_keys(fold: Fold, *, seen_return: bool) -> np.ndarray:
+    """Sorted keys of what users met next, each once; what their past holds only if ``seen_return``."""
     keys = _keys(fold.future)
     return np.unique(keys) if seen_return else np.setdiff1d(keys, _keys(fold.past))
 

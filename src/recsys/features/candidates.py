@@ -164,8 +164,8 @@ class CandidateFeatures:
                 frame[f"{name}_distance_{span}"] = np.abs(self.numbers[items, m] - mean[:, None])
         last, _, _ = requests.history.last(RECENT)
         usual = self._statistics_at(np.where(last == PAD, 0, last), requests.now)["item_count"]
-        at, place = np.nonzero(last != PAD)
-        mean = _means(usual[at, place], at, len(requests))
+        who, place = np.nonzero(last != PAD)
+        mean = _means(usual[who, place], who, len(requests))
         return frame | {"popularity_gap": (popularity - mean[:, None]).astype(np.float32)}
 
 

@@ -55,9 +55,13 @@ class HistoryPooling(nn.Module):
         ``ages`` log(1 + days), ``values`` 0 to 1, ``inside`` False on padding: (batch, length) each. An
         empty history gives zeros.
         """
-        logits = self._logits(items, ages, values).masked_fill(~inside[:, :, None], OUTSIDE)
-        weights = logits.softmax(dim=1) * inside[:, :, None]
+        weights = self.weights(items, ages, values, inside)
         return torch.bmm(weights.transpose(1, 2), items).flatten(1)
+
+    def weights(self, items: Tensor, ages: Tensor, values: Tensor, inside: Tensor) -> Tensor:
+        """What each head gives to each place: (batch, length, heads), adding up to 1 over a history."""
+        logits = self._logits(items, ages, values).masked_fill(~inside[:, :, None], OUTSIDE)
+        return logits.softmax(dim=1) * inside[:, :, None]
 
     def _logits(self, items: Tensor, ages: Tensor, values: Tensor) -> Tensor:
         if self.kind == "mean":

@@ -39,8 +39,6 @@ PARAMS = (
     "seed",
     "threads",
 )
-ROWS = 4
-"""Requests in one pass of scoring, always: sums of another shape are added up in another order."""
 LABEL, INSIDE = "label.", "inside"
 
 
@@ -117,13 +115,12 @@ class Ranker:
         n, k = found.items.shape
         inputs = self.inputs_.of(features, requests, found)
         probabilities = {task: np.zeros((n, k), dtype=np.float32) for task in self.tasks}
-        with torch.no_grad(), reproducible(self.seed, self.threads):
-            for start in range(0, n, ROWS):
-                rows = np.minimum(np.arange(start, start + ROWS), n - 1)
-                logits = self.network_(_batch(inputs, rows, k))
-                for task, logit in logits.items():
-                    block = logit.sigmoid().view(ROWS, k).numpy()
-                    probabilities[task][start : start + ROWS] = block[: n - start]
+        # A request at a time, on one thread: the last bits of a product depend on who else is in the matrix,
+        # and where in it one stands.
+        with torch.no_grad(), reproducible(self.seed, threads=1):
+            for row in range(n):
+                for task, logit in self.network_(_batch(inputs, np.array([row]), k)).items():
+                    probabilities[task][row] = logit.sigmoid().numpy()
         return Scores(probabilities, self._combined(probabilities, found.items != PAD))
 
     def score_examples(self, examples: Examples) -> Scores:
@@ -203,7 +200,7 @@ class Ranker:
 
 
 class _Batches:
-    """Whole requests with all their candidates, in a new order each epoch; one without any teaches nothing."""
+    """Whole requests with all their candidates, in a new order each epoch; those without any are left out."""
 
     def __init__(self, ranker: Ranker, examples: Sequence[Examples]) -> None:
         self.ranker = ranker

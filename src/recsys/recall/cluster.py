@@ -39,7 +39,7 @@ class ClusterRecall:
     n_clusters: int = 64
     n_probe: int = 8
     history_length: int = 20
-    decay: float = 0.9
+    decay: float = 0.7
     value_power: float = 0.0
     iterations: int = 25
     seed: int = 0
@@ -83,6 +83,11 @@ class ClusterRecall:
         share = np.full(len(requests), np.nan)
         np.divide(among.sum(axis=1), asked, out=share, where=asked > 0)
         return share
+
+    def share_scored(self, requests: Requests, n_probe: int) -> np.ndarray:
+        """Share of all members that the ``n_probe`` nearest clusters hold, (n,): what a search costs."""
+        rows, _ = self._members_near(self._queries(requests), n_probe)
+        return np.bincount(rows, minlength=len(requests)) / len(self.items_)
 
     def save(self, folder: Path) -> None:
         write_json(

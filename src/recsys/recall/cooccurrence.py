@@ -1,7 +1,7 @@
 """Co-occurrence tables: the kernels that item_cf and user_cf are fitted with.
 
 A row of the table is summed in one dense accumulator that stays in the processor's cache, then its
-``k`` best are kept in a heap (`recsys.recall.kernels`). Rows are independent, and threads take them
+``k`` best are picked out (`recsys.recall.kernels`). Rows are independent, and threads take them
 in chunks of equal work, so the number of threads changes nothing in the result. Only ``fit`` imports
 this module: it needs numba.
 """
@@ -16,11 +16,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from recsys.recall.kernels import distance_chunk, distinct, group, middle_chunk
+from recsys.recall.kernels import BLOCK, distance_chunk, distinct, group, middle_chunk
 from recsys.types import DAY, PAD, Interactions
 
 CHUNKS_PER_THREAD = 16
-SCAN_SHARE = 8
+SCAN_SHARE = 64
 TICKS_PER_DECAY = 256
 """Steps in which a time weight falls by e: the lookup table's error stays under 0.4 %."""
 DECAYS = 16
@@ -112,10 +112,12 @@ class Similarity:
 
     def arguments(self, rows: np.ndarray) -> tuple[object, ...]:
         """Return what the kernels take, in their order, for the table's rows in the order of ``rows``."""
-        scale: np.ndarray = np.maximum(self.degrees, 1.0) ** self.power
+        # Up to whole blocks.
+        scale = np.ones(-(-len(rows) // BLOCK) * BLOCK, dtype=np.float32)
+        scale[: len(rows)] = np.maximum(self.degrees[rows], 1.0) ** self.power
         labels = np.zeros(0) if self.labels is None else self.labels[rows]
         return (
-            scale[rows].astype(np.float32),
+            scale,
             np.float32(self.shrinkage),
             labels.astype(np.int64),
             self.exact,
@@ -211,8 +213,9 @@ def _busiest_first(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     Sums of what occurs most then lie side by side, in the fastest cache.
     """
     names = np.argsort(-np.bincount(rows, minlength=n), kind="stable").astype(np.int32)
-    places = np.empty(n, dtype=np.int32)
-    places[names] = np.arange(n, dtype=np.int32)
+    # Unsigned, which spares the kernels a look for negative ones.
+    places = np.empty(n, dtype=np.uint32)
+    places[names] = np.arange(n, dtype=np.uint32)
     return names, places[rows]
 
 

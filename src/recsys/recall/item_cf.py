@@ -56,24 +56,26 @@ class ItemCfRecall:
 
     name: ClassVar[str] = "item_cf"
 
-    k_similar: int = 100
+    k_similar: int = 300
     n_last: int = 50
     iuf: bool = True
-    age_decay: float = 0.0
+    age_decay: float = 0.002
     time_decay: float = 0.0
-    step_decay: float = 0.0
-    backward: float = 1.0
+    step_decay: float = 0.1
+    backward: float = 0.5
     category_weight: float = 1.0
-    power: float = 0.5
+    power: float = 0.4
     shrinkage: float = 0.0
-    history_decay: float = 0.0
+    history_decay: float = 0.2
     value_power: float = 0.0
     categories: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("age_decay", "time_decay", "step_decay", "backward", "category_weight", "shrinkage"):
+        for name in ("age_decay", "time_decay", "step_decay", "backward", "shrinkage", "history_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"item_cf: {name} {getattr(self, name)} is below 0")
+        if self.category_weight <= 0:
+            raise ValueError(f"item_cf: category_weight {self.category_weight} is not above 0")
         if self.category_weight != 1 and self.categories is None:
             raise ValueError(f"item_cf: category_weight {self.category_weight} needs categories")
 

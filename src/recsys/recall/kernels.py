@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-BLOCK = 64
-"""Columns looked at together."""
+BLOCK = 32
+"""Columns looked at together: slices of one length, so compiled to vector instructions."""
 NEARLY = np.float32(1 - 1e-5)
 """Leaves room for the rounding of a score."""
+LOW = 0xFFFF_FFFF
+"""The lower half of a key."""
 
 
 @njit(nogil=True, cache=True)
@@ -48,95 +50,70 @@ def distinct(offsets, order, items, n_items):  # type: ignore[no-untyped-def]
     return kept_offsets - at, kept[at:].copy()
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _worse(score, row, other_score, other_row):  # type: ignore[no-untyped-def]
-    return score < other_score or (score == other_score and row > other_row)
-
-
 @njit(nogil=True, cache=True)
-def _sift_down(scores, rows, n):  # type: ignore[no-untyped-def]
-    """Let the root of a heap of ``n``, worst first, sink to its place."""
-    score, row, at = scores[0], rows[0], 0
-    while True:
-        child = 2 * at + 1
-        if child >= n:
-            break
-        if child + 1 < n and _worse(scores[child + 1], rows[child + 1], scores[child], rows[child]):
-            child += 1
-        if not _worse(scores[child], rows[child], score, row):
-            break
-        scores[at], rows[at] = scores[child], rows[child]
-        at = child
-    scores[at], rows[at] = score, row
-
-
-@njit(nogil=True, cache=True)
-def _sort_heap(scores, rows):  # type: ignore[no-untyped-def]
-    for n in range(len(scores) - 1, 0, -1):
-        scores[0], scores[n] = scores[n], scores[0]
-        rows[0], rows[n] = rows[n], rows[0]
-        _sift_down(scores, rows, n)
-
-
-@njit(nogil=True, cache=True)
-def _offer(  # type: ignore[no-untyped-def]
-    place, column, total, names, scale, shrinkage, labels, exact, same, other, best, scores
-):
-    """Take a column into the row's heap if it is better than the worst there."""
-    if total == 0 or column == place:
-        return
-    score = total / (scale[place] * scale[column] + shrinkage)
-    if len(labels):
-        mine, theirs = labels[place], labels[column]
-        alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
-        score *= same if alike else other
-    # Empty places of the heap hold 0, so a score of 0 never enters.
-    if score > 0 and _worse(scores[0], best[0], score, names[column]):
-        scores[0], best[0] = score, names[column]
-        _sift_down(scores, best, len(scores))
+def _largest(keys, n, k):  # type: ignore[no-untyped-def]
+    """Move the ``k`` largest of the first ``n`` keys to the front; how many there are."""
+    if n > k:
+        keys[:k] = np.partition(keys[:n], n - k)[n - k :]
+    return min(n, k)
 
 
 @njit(nogil=True, cache=True)
 def _keep_best(  # type: ignore[no-untyped-def]
     place, total, touched, n_touched, names, scale, shrinkage, labels, exact, same, other, best, scores
 ):
-    """Move a row's sums to its ``k`` best, and leave the sums zero; ``n_touched`` < 0 scans them all."""
-    if n_touched >= 0:
+    """Move a row's sums to its ``k`` best, and leave the sums zero; ``n_touched`` < 0 looks at them all.
+
+    Of a block of columns one by one only if any comes near the worst that is kept.
+
+    A key is a score's bits, which sort as positive scores do, above the row number, turned round. Keys
+    gather in a buffer, which is cut to the ``k`` largest whenever it is full.
+    """
+    k, n, least = len(best), 0, np.float32(0)
+    keys = np.empty(4 * k, dtype=np.uint64)
+    bits = np.empty(1, dtype=np.uint32)
+    score_of_bits = bits.view(np.float32)
+    most = max(same, other) if len(labels) else np.float32(1)
+    listed = n_touched >= 0
+    for start in range(0, n_touched if listed else len(total), BLOCK):
+        bound = least / most * NEARLY
+        if listed:
+            end = min(start + BLOCK, n_touched)
+        else:
+            sums, scales = total[start : start + BLOCK], scale[start : start + BLOCK]
+            near = np.int32(0)
+            for column in range(BLOCK):
+                near += np.int32(sums[column] > bound * (scale[place] * scales[column] + shrinkage))
+            end = start + BLOCK if near else start
+        for each in range(start, end):
+            column = touched[each] if listed else each
+            divisor = scale[place] * scale[column] + shrinkage
+            if column == place or total[column] <= bound * divisor:
+                continue
+            score = total[column] / divisor
+            if len(labels):
+                mine, theirs = labels[place], labels[column]
+                alike = (mine == theirs and mine >= 0) if exact else (mine & theirs) != 0
+                score *= same if alike else other
+            if score > 0 and score >= least:
+                score_of_bits[0] = score
+                keys[n] = np.uint64(bits[0]) << np.uint64(32) | np.uint64(LOW - names[column])
+                n += 1
+                if n == len(keys):
+                    n = _largest(keys, n, k)
+                    bits[0] = keys[:k].min() >> np.uint64(32)
+                    least = score_of_bits[0]
+    if listed:
         for each in range(n_touched):
-            column = touched[each]
-            _offer(
-                place,
-                column,
-                total[column],
-                names,
-                scale,
-                shrinkage,
-                labels,
-                exact,
-                same,
-                other,
-                best,
-                scores,
-            )
-            total[column] = 0
+            total[touched[each]] = 0
     else:
-        most = max(same, other) if len(labels) else np.float32(1)
-        for start in range(0, len(total), BLOCK):
-            end = min(start + BLOCK, len(total))
-            # Without a branch or a division, so compiled to vector instructions: does any of the block
-            # come near the heap's worst?
-            least = scores[0] / most * NEARLY
-            near = 0
-            for column in range(start, end):
-                near += total[column] > least * (scale[place] * scale[column] + shrinkage)
-            if near:
-                for column in range(start, end):
-                    _offer(
-                        place, column, total[column], names,
-                        scale, shrinkage, labels, exact, same, other, best, scores,
-                    )  # fmt: skip
         total[:] = 0
-    _sort_heap(scores, best)
+    n = _largest(keys, n, k)
+    keys[:n].sort()
+    for rank in range(n):
+        key = keys[n - 1 - rank]
+        bits[0] = key >> np.uint64(32)
+        best[rank], scores[rank] = LOW - np.int64(key & np.uint64(LOW)), score_of_bits[0]
 
 
 @njit(nogil=True, cache=True)
@@ -145,8 +122,8 @@ def middle_chunk(  # type: ignore[no-untyped-def]
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
     """Rows at places ``[low, high)`` of a table in which a pair counts the weight of what lies between."""
-    total = np.zeros(len(names), dtype=np.float32)
-    touched = np.empty(len(names), dtype=np.int32)
+    total = np.zeros(len(scale), dtype=np.float32)
+    touched = np.empty(len(names), dtype=np.uint32)
     for place in range(low, high):
         row = names[place]
         n_touched = -1 if scanned[place] else 0
@@ -156,11 +133,10 @@ def middle_chunk(  # type: ignore[no-untyped-def]
             if amount <= 0:
                 continue
             if scanned[place]:
-                for back in range(starts[middle], ends[middle]):
-                    total[columns[back]] += amount
+                for column in columns[starts[middle] : ends[middle]]:
+                    total[column] += amount
             else:
-                for back in range(starts[middle], ends[middle]):
-                    column = columns[back]
+                for column in columns[starts[middle] : ends[middle]]:
                     if total[column] == 0:
                         touched[n_touched] = column
                         n_touched += 1
@@ -177,8 +153,8 @@ def distance_chunk(  # type: ignore[no-untyped-def]
     backward, scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
     """Rows at places ``[low, high)`` of a table in which a pair counts by order and distance."""
-    total = np.zeros(len(names), dtype=np.float32)
-    touched = np.empty(len(names), dtype=np.int32)
+    total = np.zeros(len(scale), dtype=np.float32)
+    touched = np.empty(len(names), dtype=np.uint32)
     last_tick, last_step = len(by_time) - 1, len(by_step) - 1
     for place in range(low, high):
         row = names[place]

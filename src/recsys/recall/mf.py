@@ -28,7 +28,7 @@ class MfRecall:
     name: ClassVar[str] = "mf"
 
     factors: int = 64
-    regularization: float = 0.01
+    regularization: float = 10.0
     iterations: int = 15
     alpha: float = 1.0
     seed: int = 0

@@ -8,29 +8,17 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pandas as pd
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.columns import TIMESTAMP
+from recsys.features.attributes import Attributes, encoded
 from recsys.features.history import HISTORY_IDS, HistoryEncoder
-from recsys.features.spec import Column, FeatureSpec
+from recsys.features.spec import FeatureSpec
 from recsys.features.values import Frame
 from recsys.types import PAD, Interactions, Requests
 
 Arrays = Mapping[str, np.ndarray]
 ROWS = "rows"
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """What is told of users and items: row i of the frames is user_idx and item_idx i.
-
-    ``columns`` are of the entities user, item and request; a request's read its moment, ``timestamp``.
-    """
-
-    users: pd.DataFrame
-    items: pd.DataFrame
-    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True)
@@ -60,8 +48,8 @@ class TowerInputs:
             "request": {TIMESTAMP: train.timestamp},
         }
         spec = FeatureSpec.fit(frames, attributes.columns)
-        users = spec.encode(_with_unknown(attributes.users), "user")
-        return cls(history, spec, users, spec.encode(_with_unknown(attributes.items), "item"), rows)
+        users, items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
+        return cls(history, spec, users, items, rows)
 
     def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
         """Encode the history (n, length), its items as rows of the id embedding, and user and request."""
@@ -105,11 +93,6 @@ class TowerInputs:
             items=_under("item.", arrays),
             rows=arrays[ROWS],
         )
-
-
-def _with_unknown(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` and a row of which nothing is told."""
-    return frame.reset_index(drop=True).reindex(range(len(frame) + 1))
 
 
 def _under(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:

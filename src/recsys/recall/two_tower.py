@@ -17,14 +17,15 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys.artifacts import ArtifactError, read_arrays, read_json, replacing, write_arrays, write_json
+from recsys.features.attributes import Attributes
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
 from recsys.features.spec import FeatureSpec
 from recsys.nn.embedding import GroupedEmbedding
 from recsys.nn.losses import sampled_softmax
 from recsys.nn.pooling import HistoryPooling, Kind
-from recsys.nn.towers import ItemTower, TwoTower, UserTower, id_embedding
+from recsys.nn.towers import PADDING, ItemTower, TwoTower, UserTower, id_embedding
 from recsys.recall.seen import best_unseen_of, in_blocks
-from recsys.recall.tower_inputs import Arrays, Attributes, TowerInputs
+from recsys.recall.tower_inputs import Arrays, TowerInputs
 from recsys.train import Batch, fit, one_cycle, reproducible
 from recsys.types import Candidates, Histories, Interactions, Requests
 
@@ -60,9 +61,9 @@ class TwoTowerRecall:
     batch_size: int = 1024
     uniform_negatives: int = 512
     logq_correction: bool = True
-    held_back: float = 0.0
-    held_back_items: int = 100
-    epochs: int = 1
+    held_back: float = 0.5
+    held_back_items: int = 1000
+    epochs: int = 2
     learning_rate: float = 0.002
     regularization: float = 0.0
     seed: int = 0
@@ -103,6 +104,19 @@ class TwoTowerRecall:
         with torch.no_grad():
             blocks = [self._user_block(requests[at : at + ROWS]) for at in range(0, len(requests), ROWS)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.embedding_dim), dtype=np.float32)
+
+    def history_weights(self, requests: Requests) -> np.ndarray:
+        """Tell what the user tower's heads give to the last items, newest first.
+
+        (n, history_length, heads) float32; a head's weights of a user add up to 1, without history to 0.
+        """
+        batch = _tensors(self.inputs_.of_requests(requests))
+        user, ids = self.network_.user, batch[HISTORY_IDS]
+        with torch.no_grad():
+            weights = user.pooling.weights(
+                user.ids(ids), batch[HISTORY_AGE], batch[HISTORY_VALUE], ids != PADDING
+            )
+        return np.asarray(weights.numpy())
 
     @property
     def item_vectors(self) -> np.ndarray:

@@ -66,6 +66,8 @@ class UserCfRecall:
     def __post_init__(self) -> None:
         if self._by_attribute and self.attributes is None:
             raise ValueError("user_cf: attribute_weight and attribute_only need attributes")
+        if self.attribute_weight <= 0:
+            raise ValueError(f"user_cf: attribute_weight {self.attribute_weight} is not above 0")
 
     @property
     def _by_attribute(self) -> bool:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli.options import RELEASES, AsJson, K, ReleaseName, Releases, checked_id, load_recommender
+from recsys.cli.options import (
+    RELEASES,
+    ArgumentError,
+    AsJson,
+    K,
+    ReleaseName,
+    Releases,
+    checked_id,
+    load_recommender,
+)
 
 if TYPE_CHECKING:
     from recsys.pipeline import Recommender
@@ -25,7 +34,7 @@ def moment(text: str | None) -> int | None:
         seconds = int(text) if text.lstrip("-").isdecimal() else None
         at = datetime.fromisoformat(text) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise typer.BadParameter(f"{text!r} is neither ISO 8601 nor seconds since 1970") from error
+        raise ArgumentError(f"{text!r} is neither ISO 8601 nor seconds since 1970") from error
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 
@@ -65,18 +74,18 @@ def recommend(
     at = moment(now)
     if user is not None and not everyone:
         if out is not None:
-            raise typer.BadParameter("--out goes with --all")
+            raise ArgumentError("--out goes with --all")
         _to_one(load_recommender(release, releases), user, k, at, explain, as_json)
     elif everyone and user is None:
         if out is None or explain or as_json:
-            raise typer.BadParameter("--all needs --out FILE, and takes neither --explain nor --json")
+            raise ArgumentError("--all needs --out FILE, and takes neither --explain nor --json")
         if out.suffix not in FORMATS or out.is_dir():
-            raise typer.BadParameter(f"--out {out} is no file that ends in {' or '.join(FORMATS)}")
+            raise ArgumentError(f"--out {out} is no file that ends in {' or '.join(FORMATS)}")
         from recsys.cli.export import export
 
         export(load_recommender(release, releases), k, at, out)
     else:
-        raise typer.BadParameter("give either --user ID or --all")
+        raise ArgumentError("give either --user ID or --all")
 
 
 def _to_one(
@@ -90,8 +99,8 @@ def _to_one(
     shown = recommender.recommend(recommender.requests(users, now), k)
     served_by = str(shown.served_by[0])
     if served_by == FALLBACK:
-        who = "is unknown" if users[0] == PAD else "has no history yet"
-        typer.echo(f"user {user!r} {who}: this is what is popular", err=True)
+        why = "is unknown" if users[0] == PAD else "has too little history to go by"
+        typer.echo(f"user {user!r} {why}: this is what is popular", err=True)
     found = entries(recommender, shown, explain)
     if as_json:
         content = {"user_id": user, "served_by": served_by, "items": found}

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import RELEASES, AsJson, K, ReleaseName, Releases, checked_id, load_recommender
+from recsys.cli.options import (
+    RELEASES,
+    ArgumentError,
+    AsJson,
+    K,
+    ReleaseName,
+    Releases,
+    checked_id,
+    load_recommender,
+)
 
 
 def similar(
@@ -33,11 +42,11 @@ def similar(
     from recsys.types import PAD
 
     if "item_cf" not in recommender.channels:
-        raise typer.BadParameter("this release has no item_cf channel to find similar items with")
+        raise ArgumentError("this release has no item_cf channel to find similar items with")
     rows = recommender.catalogue.items.encode([item])
     if rows[0] == PAD:
         near = ", ".join(map(repr, closest(item, recommender.catalogue.items.ids.tolist())))
-        raise typer.BadParameter(f"no item {item!r}; closest are {near}")
+        raise ArgumentError(f"no item {item!r}; closest are {near}")
     found = recommender.similar(rows, k)
     shown = item_entries(recommender.catalogue, found.items[0], found.scores[0])
     if as_json:

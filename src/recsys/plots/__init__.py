@@ -1,0 +1,48 @@
+"""Every figure of the reports, and the sole package that imports matplotlib: tidy frames in, figures out."""
+
+from recsys.plots.charts import bars, boxes, by_setting, parts_over_time, stacked
+from recsys.plots.data import histogram, long_tail, timeline
+from recsys.plots.judged import (
+    bars_with_intervals,
+    difference_forest,
+    heatmap,
+    recall_curves,
+    slices,
+    trade_off,
+    weights_on_off,
+)
+from recsys.plots.models import (
+    calibration,
+    cluster_sizes,
+    dots_by_seed,
+    gates,
+    scatter_map,
+    training_curves,
+)
+from recsys.plots.style import Picture, save
+
+__all__ = [
+    "Picture",
+    "bars",
+    "bars_with_intervals",
+    "boxes",
+    "by_setting",
+    "calibration",
+    "cluster_sizes",
+    "difference_forest",
+    "dots_by_seed",
+    "gates",
+    "heatmap",
+    "histogram",
+    "long_tail",
+    "parts_over_time",
+    "recall_curves",
+    "save",
+    "scatter_map",
+    "slices",
+    "stacked",
+    "timeline",
+    "trade_off",
+    "training_curves",
+    "weights_on_off",
+]

@@ -1,0 +1,215 @@
+import json
+
+import numpy as np
+import pytest
+
+from recsys.artifacts import ArtifactError
+from recsys.features.attributes import Attributes
+from recsys.features.candidates import CandidateFeatures, Found
+from recsys.metrics import auc
+from recsys.rank.inputs import Examples
+from recsys.rank.ranker import Ranker
+from recsys.recall import channel
+from recsys.recall.merge import merge
+from recsys.types import PAD
+
+SMALL = {"embedding_dim": 8, "n_experts": 2, "widths": (16, 8), "epochs": 2, "threads": 1}
+TASKS = ("watched", "liked")
+
+
+@pytest.fixture(scope="module")
+def attributes(dataset):
+    return Attributes.of(dataset)
+
+
+@pytest.fixture(scope="module")
+def fold(dataset):
+    return dataset.fold("global_time", "late")
+
+
+@pytest.fixture(scope="module")
+def examples(dataset, fold):
+    found = {
+        name: channel(name)().fit(fold.past).recall(fold.requests(), 60) for name in ("popular", "item_cf")
+    }
+    merged = merge(found, 60)
+    return Examples.of(
+        CandidateFeatures.fit(fold.past, dataset.items, dataset.spec.category, (7, 30)),
+        fold,
+        slice(None),
+        Found(merged.channels, merged.items, merged.ranks, merged.channel_scores),
+        TASKS,
+    )
+
+
+def new(**changed):
+    return Ranker(**({"tasks": TASKS, "formula": {"watched": 1}} | SMALL | changed))
+
+
+@pytest.fixture(scope="module")
+def ranker(examples, attributes):
+    return new().fit([examples], attributes)
+
+
+def scored(ranker, examples):
+    return ranker.score(examples.features, examples.requests, examples.found)
+
+
+def test_a_candidate_is_labelled_by_the_users_future(examples, fold):
+    future = {
+        (user, item): label
+        for user, item, label in zip(
+            fold.future.user_idx, fold.future.item_idx, fold.future.labels["liked"], strict=True
+        )
+    }
+    assert examples.labels["watched"].sum() > 0
+    for row, user in enumerate(fold.users):
+        for place, item in enumerate(examples.found.items[row]):
+            assert examples.labels["watched"][row, place] == ((user, item) in future)
+            assert examples.labels["liked"][row, place] == future.get((user, item), 0)
+
+
+def test_padding_is_labelled_0(examples):
+    padded = examples.found.items == PAD
+    assert padded.any()
+    assert not examples.labels["watched"][padded].any()
+
+
+@pytest.mark.parametrize("model", ["mmoe", "shared_bottom"])
+def test_it_learns_its_examples(examples, attributes, model):
+    trained = new(model=model, epochs=20, learning_rate=0.02).fit([examples], attributes)
+    inside = examples.found.items != PAD
+    for task, probabilities in scored(trained, examples).probabilities.items():
+        assert auc(probabilities[inside], examples.labels[task][inside]) > 0.7
+
+
+def test_probabilities_and_scores_have_a_place_for_each_candidate(ranker, examples):
+    scores = scored(ranker, examples)
+    assert scores.probabilities.keys() == set(TASKS)
+    for probabilities in scores.probabilities.values():
+        assert probabilities.shape == examples.found.items.shape
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert np.array_equal(np.isneginf(scores.scores), examples.found.items == PAD)
+
+
+def test_the_score_is_the_product_of_powers(examples, attributes):
+    trained = new(formula={"watched": 1, "liked": 0.5}).fit([examples], attributes)
+    scores = scored(trained, examples)
+    inside = examples.found.items != PAD
+    expected = scores.probabilities["watched"] * scores.probabilities["liked"] ** 0.5
+    assert scores.scores[inside] == pytest.approx(expected[inside], rel=1e-5)
+
+
+def test_the_order_is_best_first_and_padding_last(ranker, examples):
+    scores = scored(ranker, examples)
+    ordered = np.take_along_axis(scores.scores, scores.order, axis=1)
+    assert (ordered[:, :-1] >= ordered[:, 1:]).all()
+
+
+def test_a_batch_equals_one_by_one(ranker, examples):
+    batch = scored(ranker, examples)
+    for row in range(len(examples.requests)):
+        assert np.array_equal(scored(ranker, examples[row : row + 1]).scores[0], batch.scores[row])
+
+
+def test_nobody_asks(ranker, examples):
+    assert scored(ranker, examples[:0]).scores.shape == (0, 60)
+
+
+def test_save_and_load_change_nothing(ranker, examples, tmp_path):
+    ranker.save(tmp_path)
+    loaded = Ranker.load(tmp_path)
+    assert np.array_equal(scored(loaded, examples).scores, scored(ranker, examples).scores)
+    assert loaded.n_parameters == ranker.n_parameters
+
+
+def test_two_fits_with_one_seed_are_the_same(ranker, examples, attributes):
+    again = new().fit([examples], attributes)
+    assert np.array_equal(scored(again, examples).scores, scored(ranker, examples).scores)
+    assert again.log_ == ranker.log_
+
+
+def test_another_seed_is_another_ranker(ranker, examples, attributes):
+    other = new(seed=1).fit([examples], attributes)
+    assert not np.array_equal(scored(other, examples).scores, scored(ranker, examples).scores)
+
+
+def test_a_request_without_candidates_teaches_nothing(ranker, examples, attributes):
+    def emptied(values, fill):
+        return np.concatenate([values, np.full_like(values[:20], fill)])
+
+    found = examples.found
+    more = Examples(
+        examples.features,
+        examples.requests[np.append(np.arange(len(examples.requests)), np.zeros(20, int))],
+        Found(
+            found.channels,
+            emptied(found.items, PAD),
+            emptied(found.ranks, PAD),
+            emptied(found.scores, np.nan),
+        ),
+        {task: emptied(label, 0) for task, label in examples.labels.items()},
+    )
+    requests = more.requests
+    assert np.isfinite([row["loss"] for row in new().fit([more], attributes).log_]).all()
+    assert len(requests) == len(examples.requests) + 20
+
+
+def test_without_any_candidate_nothing_is_learned_and_nothing_breaks(examples, attributes):
+    found = examples.found
+    empty = Found(
+        found.channels,
+        np.full_like(found.items, PAD),
+        np.full_like(found.ranks, PAD),
+        np.full_like(found.scores, np.nan),
+    )
+    labels = {task: np.zeros_like(label) for task, label in examples.labels.items()}
+    none = Examples(examples.features, examples.requests, empty, labels)
+    assert np.isneginf(scored(new().fit([none], attributes), none).scores).all()
+
+
+def test_examples_of_two_folds_are_learned_together(examples, attributes):
+    trained = new().fit([examples[:10], examples[10:]], attributes)
+    assert np.isfinite(trained.log_[-1]["loss"])
+
+
+def test_validation_is_logged_each_epoch(examples, attributes):
+    log = new().fit([examples], attributes, lambda ranker: {"parameters": ranker.n_parameters}).log_
+    assert [row["epoch"] for row in log] == [0, 1]
+    assert all(row["parameters"] > 0 for row in log)
+
+
+def test_gates_of_a_task_sum_to_1(ranker, examples):
+    weights = ranker.gate_weights(examples.features, examples.requests, examples.found)
+    n = (examples.found.items != PAD).sum()
+    for each in weights.values():
+        assert each.shape == (n, 2)
+        assert each.sum(axis=1) == pytest.approx(np.ones(n), abs=1e-5)
+
+
+def test_a_shared_bottom_has_no_gates(examples, attributes):
+    trained = new(model="shared_bottom", epochs=1).fit([examples], attributes)
+    with pytest.raises(ValueError, match="shared_bottom has no gates"):
+        trained.gate_weights(examples.features, examples.requests, examples.found)
+
+
+def test_a_formula_of_an_unknown_task_is_refused():
+    with pytest.raises(ValueError, match=r"'bought'.*watched, liked"):
+        new(formula={"bought": 1})
+
+
+def test_weights_of_another_spec_are_refused(ranker, tmp_path):
+    ranker.save(tmp_path)
+    spec = json.loads((tmp_path / "spec.json").read_text())
+    year = next(each for each in spec["columns"] if each["name"] == "year")
+    year["state"]["edges"][0] -= 1
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors: these weights belong to another"):
+        Ranker.load(tmp_path)
+
+
+def test_damaged_weights_are_refused(ranker, tmp_path):
+    ranker.save(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"none")
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors"):
+        Ranker.load(tmp_path)
