@@ -17,11 +17,14 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 
 from recsys.artifacts import replacing
+from recsys.parameters import ParameterError, overridden
 
 PARAMS = Path("params.yaml")
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("reports/notebooks")
 KERNEL = "python3"
+AT = "at"
+"""Key of a section's parameters that differ by split."""
 
 
 class StageError(Exception):
@@ -38,7 +41,10 @@ def notebook_of(stage: str) -> Path:
 
 
 def parameters_of(stage: str, split: str | None, declared: set[str]) -> dict[str, Any]:
-    """Read the stage's section; add ``split`` where given and the common ``seed`` where declared."""
+    """Read the stage's section; add ``split`` where given and the common ``seed`` where declared.
+
+    What the section holds under ``at: {SPLIT: ...}`` is for that split alone.
+    """
     if not PARAMS.is_file():
         raise StageError(f"no {PARAMS} here: run from the root of the repository")
     content = yaml.safe_load(PARAMS.read_text())
@@ -46,7 +52,9 @@ def parameters_of(stage: str, split: str | None, declared: set[str]) -> dict[str
     if not isinstance(section, Mapping):
         raise StageError(f"{PARAMS} has no section {stage!r}")
     parameters = dict(section)
+    by_split = parameters.pop(AT, {})
     if split is not None:
+        parameters = overridden(parameters, by_split.get(split, {}), f"{stage}.")
         parameters["split"] = split
     if "seed" in declared and "seed" in content:
         parameters.setdefault("seed", content["seed"])
@@ -85,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = f"{given.stage} ({given.split})" if given.split else given.stage
     try:
         executed = run(given.stage, given.split)
-    except StageError as error:
+    except (StageError, ParameterError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except PapermillExecutionError as error:

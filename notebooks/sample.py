@@ -9,24 +9,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from recsys.parameters import overridden
+
 PARAMS = Path("params.yaml")
-
-
-def overridden(params: Mapping[str, Any], overrides: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """``params`` with the values of ``overrides``; a name that ``params`` does not have raises SystemExit."""
-    result = dict(params)
-    for name, value in overrides.items():
-        if name not in params:
-            raise SystemExit(f"{PARAMS} has no {path}{name} to override")
-        both = isinstance(value, Mapping) and isinstance(params[name], Mapping)
-        result[name] = overridden(params[name], value, f"{path}{name}.") if both else value
-    return result
 
 
 def copy_sources(folder: Path) -> None:

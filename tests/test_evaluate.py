@@ -243,3 +243,16 @@ def test_a_report_takes_numpys_numbers_and_rounds_them(tmp_path):
 def test_a_report_refuses_a_number_that_json_cannot_say(tmp_path):
     with pytest.raises(ValueError, match=r"cf\.popular\.auc is nan"):
         write_report(tmp_path, "cf", {"popular": {"auc": float("nan")}}, {})
+
+
+def test_a_sample_is_judged_as_the_whole_judges_its_users(judge: Judge):
+    some = judge.sample(10, seed=1)
+    lists = np.arange(len(judge))[:, None] + np.arange(20)
+    places = np.searchsorted(judge.rows, some.rows)
+    assert len(some) == 10
+    for metric, values in judge.per_user(lists).items():
+        np.testing.assert_array_equal(some.per_user(lists[places])[metric], values[places])
+
+
+def test_a_sample_larger_than_all_is_all(judge: Judge):
+    np.testing.assert_array_equal(judge.sample(10_000, seed=1).rows, judge.rows)

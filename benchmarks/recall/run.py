@@ -84,7 +84,9 @@ def main() -> None:
         "item_cf": channel("item_cf")(**params["cf"]["item_cf"]),
         "user_cf": channel("user_cf")(**params["cf"]["user_cf"]),
         "mf": channel("mf")(seed=seed, **params["mf"]),
-        "two_tower": channel("two_tower")(attributes=Attributes.of(dataset), seed=seed, **params["two_tower"]),
+        "two_tower": channel("two_tower")(
+            attributes=Attributes.of(dataset), seed=seed, **params["two_tower"]
+        ),
     }
     for name, each in tqdm(ours.items(), desc="ours"):
         systems[name] = each.fit(judge.fold.past).recall(requests, K).items
@@ -92,7 +94,9 @@ def main() -> None:
     chosen = summary[(summary["slice"] == "all") & (summary["metric"] == METRIC)]
     report[METRIC] = {row.system: [row.value, row.low, row.high] for row in chosen.itertuples()}
     for mine, theirs in (("item_cf", "implicit cosine"), ("two_tower", "implicit als")):
-        row = judge.differences({name: systems[name] for name in (mine, theirs)}, theirs, seed, [METRIC]).iloc[0]
+        row = judge.differences(
+            {name: systems[name] for name in (mine, theirs)}, theirs, seed, [METRIC]
+        ).iloc[0]
         report[f"{mine} minus {theirs}"] = [row["value"], row["low"], row["high"]]
     write_json(REPORT, report)
     print(REPORT.read_text())

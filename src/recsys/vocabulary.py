@@ -35,4 +35,6 @@ class Vocabulary:
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Ids of ``rows``, None where PAD."""
-        return np.where(rows == PAD, None, self.ids.to_numpy()[rows])
+        ids: np.ndarray = self.ids.to_numpy()[rows]
+        ids[rows == PAD] = None
+        return ids

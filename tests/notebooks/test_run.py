@@ -33,6 +33,16 @@ def printed(executed):
     return "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
 
 
+def test_what_stands_under_at_is_for_one_split(repository):
+    Path("params.yaml").write_text("cf: {top: 5, days: 7, at: {leave_last_out: {days: 1}}}\n")
+    assert run.parameters_of("cf", "leave_last_out", set()) == {
+        "top": 5,
+        "days": 1,
+        "split": "leave_last_out",
+    }
+    assert run.parameters_of("cf", "global_time", set()) == {"top": 5, "days": 7, "split": "global_time"}
+
+
 def test_the_notebook_runs_with_its_section_and_the_common_seed(repository):
     assert run.main(["cf"]) == 0
     assert printed("reports/notebooks/20_cf.ipynb") == "top=5 seed=3\n"

@@ -24,16 +24,6 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_only_named_values_are_overridden():
-    params = {"seed": 3, "cf": {"top": 5, "days": 7}}
-    assert sample.overridden(params, {"cf": {"top": 1}}) == {"seed": 3, "cf": {"top": 1, "days": 7}}
-
-
-def test_an_override_of_nothing_is_refused():
-    with pytest.raises(SystemExit, match=r"params.yaml has no cf.tpo to override"):
-        sample.overridden({"cf": {"top": 5}}, {"cf": {"tpo": 1}})
-
-
 def test_the_copy_has_the_sources_and_leaves_the_artifacts(repository, monkeypatch):
     Path("sample.yaml").write_text("cf: {top: 1}\n")
     monkeypatch.setattr(sys, "argv", ["sample.py", "sample.yaml", ".sample"])

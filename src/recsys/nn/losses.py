@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-ACCIDENTAL = -1e9
-"""Logit of a negative that does not count."""
+OUT = -1e9
+"""Logit of what does not count."""
 
 
 def sampled_softmax(
@@ -29,28 +29,33 @@ def sampled_softmax(
         logits = logits - log_q
     accidental = item_ids[: len(users), None] == item_ids
     accidental[own, own] = False
-    return nn.functional.cross_entropy(logits.masked_fill(accidental, ACCIDENTAL), own)
+    return nn.functional.cross_entropy(logits.masked_fill(accidental, OUT), own)
 
 
 def multi_task(
     logits: Mapping[str, Tensor], labels: Mapping[str, Tensor], inside: Tensor, listwise: float
 ) -> Tensor:
-    """Sum of each task's mean cross-entropy, and ``listwise`` times the softmax loss of the first task.
+    """Sum over the tasks of the mean cross-entropy and ``listwise`` times the softmax loss.
 
-    ``logits`` (b * k,), ``labels`` (b, k) in [0, 1] and ``inside`` (b, k) False where padded. The
-    softmax is over a request's candidates, its target spread evenly over the positive ones (ListNet's top-one
-    loss, Cao et al., ICML 2007); requests without any do not count.
+    ``logits`` (b * k,), ``labels`` (b, k) in [0, 1] and ``inside`` (b, k) False where padded.
     """
-    total = torch.stack(
-        [
-            binary_cross_entropy_with_logits(logit.view(inside.shape)[inside], labels[task][inside])
-            for task, logit in logits.items()
-        ]
-    ).sum()
-    first = next(iter(logits))
-    wanted = labels[first] / labels[first].sum(dim=1, keepdim=True).clamp(min=1e-9)
-    chosen = labels[first].sum(dim=1) > 0
-    if not listwise or not chosen.any():
-        return total
-    order = logits[first].view(inside.shape).masked_fill(~inside, -1e9).log_softmax(dim=1)
-    return total - listwise * (order * wanted).sum(dim=1)[chosen].mean()
+    shaped = {task: logit.view(inside.shape) for task, logit in logits.items()}
+    losses = [
+        binary_cross_entropy_with_logits(logit[inside], labels[task][inside])
+        for task, logit in shaped.items()
+    ]
+    if listwise:
+        losses += [listwise * top_one(logit, labels[task], inside) for task, logit in shaped.items()]
+    return torch.stack(losses).sum()
+
+
+def top_one(logits: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
+    """Softmax cross-entropy over each request's candidates (ListNet's top-one loss, Cao et al., ICML 2007).
+
+    All are (b, k). The target is spread over the positives; requests without any do not count.
+    """
+    positive = labels.sum(dim=1)
+    chosen = positive > 0
+    order = logits.masked_fill(~inside, OUT).log_softmax(dim=1)
+    losses = -(order * labels).sum(dim=1) / positive.clamp(min=1e-9)
+    return torch.where(chosen, losses, 0).sum() / chosen.sum().clamp(min=1)

@@ -31,5 +31,9 @@ def by_task(scores: Scores, examples: Examples) -> pd.DataFrame:
 
 def in_one_row(tasks: pd.DataFrame) -> dict[str, float]:
     """`by_task`'s figures under names like ``liked_auc``."""
-    figures = tasks.set_index("task")
-    return {f"{task}_{name}": float(figures.loc[task, name]) for task in figures.index for name in figures}
+    return {
+        f"{row['task']}_{name}": float(value)
+        for row in tasks.to_dict("records")
+        for name, value in row.items()
+        if name != "task"
+    }

@@ -60,8 +60,8 @@ class Ranker:
     """Scores what recall found; the user's own features and a lookup of the items' are all it needs.
 
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
-    does not count). The loss is each task's cross-entropy, and ``listwise`` times a softmax over each
-    request's candidates on the first task (Cao et al., ICML 2007), which is what the order is judged by.
+    does not count). The loss of each task is its cross-entropy and ``listwise`` times a softmax over each
+    request's candidates (`top_one`): the first keeps probabilities true, the second is what an order is.
     """
 
     tasks: tuple[str, ...]

@@ -20,7 +20,8 @@ from recsys.recall.kernels import BLOCK, distance_chunk, distinct, group, middle
 from recsys.types import DAY, PAD, Interactions
 
 CHUNKS_PER_THREAD = 16
-SCAN_SHARE = 64
+SCAN_SHARE = 16
+"""A row with fewer pairs than this share of its columns is gathered from a list of the touched ones."""
 TICKS_PER_DECAY = 256
 """Steps in which a time weight falls by e: the lookup table's error stays under 0.4 %."""
 DECAYS = 16
@@ -229,7 +230,6 @@ def _in_threads(
     if not k:
         return best, scores
     work = work[names]
-    # A row with fewer pairs than this is quicker gathered from a list of what they touched.
     scanned = work > n // SCAN_SHARE
     threads = len(os.sched_getaffinity(0))
     done = np.cumsum(work + 1)
