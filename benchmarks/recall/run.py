@@ -1,8 +1,9 @@
 """Our channels against implicit's, tuned alike, on MovieLens-1M: `python benchmarks/recall/run.py`.
 
-Split leave_last_out, full catalogue, seen items excluded, all users. implicit's parameters are chosen by recall_at_100
-on the valid fold from the grids below; ours are those of params.yaml, which were chosen on it too. Both are then
-fitted on the test fold's past and measured once. Differences are paired, with 95 % intervals by bootstrap over users.
+Split leave_last_out, full catalogue, seen items excluded, all users. implicit's parameters are chosen by
+recall_at_100 on the valid fold from the grids below; ours are those of params.yaml, which were chosen on it
+too. Both are then fitted on the test fold's past and measured once. Differences are paired, with 95 %
+intervals by bootstrap over users.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from recsys.data.prepare import prepare
 from recsys.data.split import Fold
 from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
+from recsys.parameters import overridden
 from recsys.recall import channel
 
 SPLIT, METRIC, K = "leave_last_out", "recall_at_100", 100
 REPORT = Path("reports/benchmarks/recall.json")
+MF = ("factors", "regularization", "iterations", "alpha")
 COSINE = {"K": [50, 100, 200, 400, 800]}
 ALS = {"factors": [64, 128], "regularization": [0.01, 1.0, 10.0], "alpha": [1.0, 5.0]}
 
@@ -70,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
+    params["cf"] = overridden(params["cf"], params["cf"]["at"][SPLIT])
     seed = params["seed"]
     dataset = prepare("movielens-1m", Path("data/raw"), seed)
     judge = Judge.of(dataset, SPLIT, "test")
@@ -80,10 +84,8 @@ def main() -> None:
         report["tuned"][kind], make = tuned(kind, dataset, seed)
         systems[f"implicit {kind}"] = implicit_lists(make, judge.fold, judge.users)
     ours = {
-        "popular": channel("popular")(**params["cf"]["popular"]),
-        "item_cf": channel("item_cf")(**params["cf"]["item_cf"]),
-        "user_cf": channel("user_cf")(**params["cf"]["user_cf"]),
-        "mf": channel("mf")(seed=seed, **params["mf"]),
+        **{name: channel(name)(**params["cf"][name]) for name in ("popular", "item_cf", "user_cf")},
+        "mf": channel("mf")(seed=seed, **{name: params["mf"][name] for name in MF}),
         "two_tower": channel("two_tower")(
             attributes=Attributes.of(dataset), seed=seed, **params["two_tower"]
         ),
