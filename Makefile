@@ -3,7 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
-USER_ID ?= 1
+USER_ID ?= 11
+
+# The splits depend on nothing of each other: one process for each, then what waits for both.
+REPRO = dvc repro data && dvc stage list --name-only | grep ^evaluation@ | xargs -n 1 -P 2 dvc repro && dvc repro
 
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
@@ -22,12 +25,12 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 pipeline: setup  ## data, training, evaluation, release; then one user's recommendations
-	dvc repro
+	$(REPRO)
 	recsys recommend --user $(USER_ID) --k 10 --explain
 
 sample: setup  ## the same on a seeded share of the users, in .sample/; the full artifacts stay as they are
 	python notebooks/sample.py params.sample.yaml .sample
-	cd .sample && PYTHONPATH=src dvc repro
+	cd .sample && PYTHONPATH=src && export PYTHONPATH && $(REPRO)
 	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
 
 test: setup  ## all tests
@@ -41,7 +44,7 @@ check: setup  ## what must hold before a commit: style, types, import rules, tes
 	OMP_NUM_THREADS=1 pytest -n 2
 
 lab: setup  ## JupyterLab on the notebooks
-	jupyter lab
+	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab
 
 bench: setup  ## every benchmark in benchmarks/, one after the other
 	set -e; for each in benchmarks/*/run.py; do python $$each; done

@@ -66,18 +66,10 @@ def test_a_sure_difference_is_filled_and_a_doubtful_one_is_not():
             )
         ),
         lambda: plots.heatmap(pd.DataFrame(np.eye(8)), "Which?"),
-        lambda: plots.weights_on_off(
-            pd.DataFrame(
-                {"channel": ["mf"], "weight": ["time"], "value": [0.1], "low": [0.0], "high": [0.2]}
-            ),
-            "auc",
-        ),
         lambda: plots.trade_off(
             pd.DataFrame({"x": [1, 2], "y": [2, 1], "at": [0, 1]}), "x", "y", "at", "Which?"
         ),
-        lambda: plots.histogram(np.arange(9), "rating", "How many?"),
         lambda: plots.long_tail({"users": np.array([5, 1, 0]), "items": np.array([3, 3])}),
-        lambda: plots.timeline(np.arange(0, 10**7, 10**5), {"test": 9 * 10**6}),
         lambda: plots.calibration({"liked": np.linspace(0, 1, 50)}, {"liked": np.arange(50) % 2}),
         lambda: plots.gates(pd.DataFrame([[0.3, 0.7]], index=["liked"])),
         lambda: plots.scatter_map(np.random.default_rng(0).random((30, 2)), ["a", "b", "c"] * 10, most=2),

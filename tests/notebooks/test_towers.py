@@ -13,6 +13,7 @@ import yaml
 from recsys.artifacts import read_json
 from recsys.data.dataset import Dataset
 from recsys.recall import load_fold
+from recsys.recall.cluster import ClusterRecall
 
 ROOT = Path(__file__).parents[2]
 SPLIT = "leave_last_out"
@@ -37,6 +38,7 @@ PARAMS = {
         "epochs": 4,
         "learning_rate": 0.01,
         "threads": 1,
+        "popular_days": None,
     },
     "clustering": {
         "n_clusters": 8,
@@ -45,6 +47,7 @@ PARAMS = {
         "decay": 0.9,
         "value_power": 0.0,
         "iterations": 10,
+        "popular_days": None,
     },
 }
 
@@ -96,7 +99,15 @@ def test_both_channels_of_a_fold_know_its_past_and_no_more(repository, prepared,
     met = np.bincount(past.item_idx, minlength=past.n_items) > 0
     assert list(channels) == ["two_tower", "cluster"]
     assert np.array_equal(channels["two_tower"].item_vectors.any(axis=1), met)
-    assert np.array_equal(np.sort(channels["cluster"].items_), np.flatnonzero(met))
+    again = ClusterRecall(item_vectors=channels["two_tower"].item_vectors, seed=3, **PARAMS["clustering"])
+    assert np.array_equal(channels["cluster"].items_, again.fit(past).items_)
+
+
+def test_each_fold_has_towers_of_its_own(repository):
+    folder = repository / "artifacts" / SPLIT
+    late, valid, test = (load_fold(folder, fold)["two_tower"].item_vectors for fold in FOLDS)
+    assert not np.array_equal(late, valid)
+    assert not np.array_equal(valid, test)
 
 
 def test_towers_learn_and_find_more_than_popularity(repository):
@@ -114,7 +125,8 @@ def test_clusters_are_searched_as_the_report_says(repository):
     assert list(probing.index) == [1, 2, 3, 4, 8]
     assert probing["recall_of_exact_search"].is_monotonic_increasing
     assert probing["share_scored"].is_monotonic_increasing
-    assert probing.loc[8, ["recall_of_exact_search", "share_scored"]].tolist() == [1, 1]
+    assert probing.loc[8].tolist() == [1, 1, 1]  # all items, for all are probed
+    assert probing["recall_at_100"].is_monotonic_increasing
     assert search == probing.loc[3, list(search)].to_dict()
     assert 0.2 < search["share_scored"] < 0.8
 

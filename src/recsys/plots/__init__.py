@@ -1,7 +1,7 @@
 """Every figure of the reports, and the sole package that imports matplotlib: tidy frames in, figures out."""
 
 from recsys.plots.charts import bars, boxes, by_setting, parts_over_time, stacked
-from recsys.plots.data import histogram, long_tail, timeline
+from recsys.plots.data import long_tail
 from recsys.plots.judged import (
     bars_with_intervals,
     difference_forest,
@@ -9,7 +9,6 @@ from recsys.plots.judged import (
     recall_curves,
     slices,
     trade_off,
-    weights_on_off,
 )
 from recsys.plots.models import (
     calibration,
@@ -33,7 +32,6 @@ __all__ = [
     "dots_by_seed",
     "gates",
     "heatmap",
-    "histogram",
     "long_tail",
     "parts_over_time",
     "recall_curves",
@@ -41,8 +39,6 @@ __all__ = [
     "scatter_map",
     "slices",
     "stacked",
-    "timeline",
     "trade_off",
     "training_curves",
-    "weights_on_off",
 ]

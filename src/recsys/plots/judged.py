@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from recsys.columns import CHANNEL, METRIC, SLICE, SYSTEM, VALUE
+from recsys.columns import METRIC, SLICE, SYSTEM, VALUE
 from recsys.evaluate import ALL
 from recsys.plots.style import (
     COLOURS,
@@ -126,18 +126,6 @@ def difference_forest(
     labels = list(dict.fromkeys(differences[SYSTEM]))
     return _forest(
         differences, SYSTEM, METRIC, labels, title, lambda metric: f"{words(metric)}, minus {baseline}'s"
-    )
-
-
-@styled
-def weights_on_off(effects: pd.DataFrame, metric: str, title: str = "What does each weight do?") -> Picture:
-    """What switching one weight changes: columns channel, weight, value, low, high; a panel a channel.
-
-    ``value`` is the paired difference of ``metric``, with the weight minus without.
-    """
-    labels = list(dict.fromkeys(effects["weight"]))
-    return _forest(
-        effects, "weight", CHANNEL, labels, title, lambda name: f"{name}: {words(metric)}, on minus off"
     )
 
 

@@ -77,7 +77,7 @@ class Ranker:
     learning_rate: float = 0.002
     regularization: float = 0.01
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     log_: list[dict[str, float]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

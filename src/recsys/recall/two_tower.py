@@ -67,7 +67,7 @@ class TwoTowerRecall:
     learning_rate: float = 0.002
     regularization: float = 0.0
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train both towers.
