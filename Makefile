@@ -5,8 +5,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
 USER_ID ?= 11
 
-# The splits depend on nothing of each other: one process for each, then what waits for both.
-REPRO = dvc repro data && dvc stage list --name-only | grep ^evaluation@ | xargs -n 1 -P 2 dvc repro && dvc repro
+# The splits need nothing of each other: a process for each, then what waits for both. `--single-item`, for a
+# process that looked at `data` too would find it locked by the other.
+REPRO = dvc repro data \
+	&& dvc stage list --name-only | sed -n 's/^evaluation@//p' \
+	| xargs -P 2 -I SPLIT sh -c 'dvc repro --single-item $$(dvc stage list --name-only | grep @SPLIT$$)' \
+	&& dvc repro
 
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
