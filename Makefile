@@ -38,14 +38,14 @@ sample: setup  ## the same on a seeded share of the users, in .sample/; the full
 	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
 
 test: setup  ## all tests
-	OMP_NUM_THREADS=1 pytest -n 2
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
 
 check: setup  ## what must hold before a commit: style, types, import rules, tests
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
-	OMP_NUM_THREADS=1 pytest -n 2
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
 
 lab: setup  ## JupyterLab on the notebooks
 	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab

@@ -1,68 +1,17 @@
 """Every stage's notebook on the tiny data set: it runs, warns of nothing, and its figures are right."""
 
-import importlib.util
-import shutil
-from pathlib import Path
-
 import nbformat
 import numpy as np
 import pytest
-import yaml
 
 from recsys.artifacts import read_json
-from recsys.data.dataset import Dataset
+from recsys.pipeline import Recommender
 from recsys.recall import load_fold
 from recsys.recall.popular import PopularRecall
+from recsys.release import list_releases, verify
 
-ROOT = Path(__file__).parents[2]
 SPLIT = "leave_last_out"
-PARAMS = {
-    "seed": 3,
-    "data": {
-        "dataset": str(ROOT / "tests/data/tiny"),
-        "sample": 1.0,
-        "splits": {"global_time": {"late": 0.1, "valid": 0.1, "test": 0.1}, SPLIT: {"late": 1}},
-    },
-    "cf": {
-        "popular": {"days": None},
-        "windows": [30, 300],
-        "item_cf": {"k_similar": 30, "category_weight": 1.2},
-        "user_cf": {"k_similar": 20, "attribute_weight": 1.2},
-        "attribute": "gender",
-        "sample_users": 30,
-    },
-    "mf": {
-        "factors": 8,
-        "regularization": 1.0,
-        "iterations": 5,
-        "alpha": 2.0,
-        "tried": [4, 8],
-        "sample_users": 30,
-    },
-}
-
-spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks/run.py")
-run = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(run)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A folder with the notebooks and small parameters, in which the stages ran in their order."""
-    folder = tmp_path_factory.mktemp("repository")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert run.main(["data"]) == 0
-        for stage in ("cf", "mf"):
-            assert run.main([stage, "--split", SPLIT]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prepared(repository):
-    return Dataset.load(repository / "artifacts/data")
+pytestmark = pytest.mark.xdist_group("notebooks")
 
 
 def executed(repository):
@@ -88,7 +37,16 @@ def test_every_notebook_shows_figures(repository):
         )
         for name, cells in executed(repository)
     }
-    assert figures == {"10_data.ipynb": 7, "20_cf.ipynb": 6, "25_mf.ipynb": 3}
+    assert figures == {
+        "10_data.ipynb": 7,
+        "20_cf.ipynb": 6,
+        "25_mf.ipynb": 3,
+        "30_two_tower.ipynb": 8,
+        "40_clustering.ipynb": 5,
+        "50_mmoe.ipynb": 6,
+        "60_evaluation.ipynb": 5,
+        "70_release.ipynb": 0,
+    }
 
 
 def test_data_counts_what_the_files_hold(repository):
@@ -130,6 +88,25 @@ def test_a_list_of_all_items_finds_all(repository):
 @pytest.mark.parametrize("fold", ["late", "valid", "test"])
 def test_channels_of_a_fold_know_its_past_and_no_more(repository, prepared, fold):
     channels = load_fold(repository / "artifacts" / SPLIT, fold)
-    assert list(channels) == ["popular", "item_cf", "user_cf", "mf"]
+    assert list(channels) == ["popular", "item_cf", "user_cf", "mf", "two_tower", "cluster"]
     again = PopularRecall().fit(prepared.fold(SPLIT, fold).past)
     np.testing.assert_array_equal(channels["popular"].scores_, again.scores_)
+
+
+def test_the_ranker_tells_what_will_be_met(repository):
+    report = read_json(repository / "reports" / SPLIT / "mmoe.json")
+    assert 0.55 < report["tasks"]["watched"]["auc"] < 1
+    assert set(report["models"]) == {"mmoe", "shared_bottom", "single_task"}
+
+
+def test_ranking_reorders_and_loses_nothing(repository):
+    report = read_json(repository / "reports" / SPLIT / "evaluation.json")["test"]
+    assert report["merged"]["recall_at_300"] == report["ranked"]["recall_at_300"] == 1
+    assert report["popular"]["ndcg_at_10"] < report["ranked"]["ndcg_at_10"] < 0.5
+
+
+def test_what_is_released_is_what_was_measured(repository):
+    measured = read_json(repository / "reports" / SPLIT / "evaluation.json")["test"]["reranked"]
+    (release,) = list_releases(repository / "artifacts/releases")
+    assert verify(release.folder).manifest.metrics == measured
+    assert Recommender.load(release.folder / "recommender").now == release.manifest.newest_event + 1

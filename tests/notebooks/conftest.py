@@ -1,0 +1,41 @@
+"""All notebooks, executed once on the tiny data set."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recsys.data.dataset import Dataset
+
+ROOT = Path(__file__).parents[2]
+SPLIT = "leave_last_out"
+STAGES = ("cf", "mf", "two_tower", "clustering", "mmoe", "evaluation")
+
+spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks/run.py")
+run = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(run)
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory):
+    """A folder with the notebooks and small parameters, in which every stage ran in its turn."""
+    folder = tmp_path_factory.mktemp("repository")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    shutil.copy(ROOT / "rules.yaml", folder)
+    params = yaml.safe_load((ROOT / "tests/notebooks/params.yaml").read_text())
+    params["data"]["dataset"] = str(ROOT / "tests/data/tiny")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main(["data"]) == 0
+        for stage in STAGES:
+            assert run.main([stage, "--split", SPLIT]) == 0
+        assert run.main(["release"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(repository):
+    return Dataset.load(repository / "artifacts/data")
