@@ -10,6 +10,7 @@ from recsys.features.numeric import (
     Robust,
     Standard,
     TimeOfDay,
+    Uniform,
     Wilson,
     wilson,
     yeo_johnson,
@@ -52,6 +53,23 @@ def test_standard_has_mean_0_and_deviation_1():
 
 def test_min_max_holds_what_lies_beyond():
     assert MinMax.fit(X).encode(np.array([-5.0, 1, 10, 99])).ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_uniform_spreads_a_skewed_column_evenly():
+    skewed = np.exp(np.random.default_rng(0).normal(size=10_000))
+    spread = Uniform.fit(skewed).encode(skewed)[:, 0]
+    assert np.histogram(spread, bins=4, range=(-1, 1))[0] == pytest.approx([2500] * 4, abs=60)
+
+
+def test_uniform_holds_what_lies_beyond_train_at_the_ends():
+    fitted = Uniform.fit(np.arange(100.0))
+    assert fitted.encode(np.array([-5.0, 0, 99, 500]))[:, 0].tolist() == [-1, -1, 1, 1]
+
+
+def test_uniform_puts_a_value_that_fills_several_buckets_amid_them():
+    fitted = Uniform.fit(np.array([0.0] * 50 + [1.0] * 50), buckets=4)
+    low, high = fitted.encode(np.array([0.0, 1.0]))[:, 0]
+    assert -1 < low < 0 < high < 1
 
 
 def test_robust_is_centred_on_the_median():

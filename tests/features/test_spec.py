@@ -38,6 +38,7 @@ EVERY = (
     Column("year_standard", "standard", "item", "time", {"source": "year"}),
     Column("year_min_max", "min_max", "item", "time", {"source": "year"}),
     Column("year_robust", "robust", "item", "time", {"source": "year"}),
+    Column("year_uniform", "uniform", "item", "time", {"source": "year"}),
     Column("shown_power", "power", "item", "rate", {"source": "shown"}),
     Column("click_rate", "wilson", "item", "rate", {"source": "clicks", "trials": "shown"}),
     Column("hour", "time_of_day", "item", "time", {"source": "added", "cyclic": True}),
