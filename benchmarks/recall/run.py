@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ from recsys.data.split import Fold
 from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
 from recsys.parameters import overridden
-from recsys.recall import channel
+from recsys.recall import channel, mf, two_tower
+from recsys.recall.mf import MfRecall
+from recsys.recall.two_tower import TwoTowerRecall
 
 SPLIT, METRIC, K = "leave_last_out", "recall_at_100", 100
 REPORT = Path("reports/benchmarks/recall.json")
-MF = ("factors", "regularization", "iterations", "alpha")
 COSINE = {"K": [50, 100, 200, 400, 800]}
 ALS = {"factors": [64, 128], "regularization": [0.01, 1.0, 10.0], "alpha": [1.0, 5.0]}
 
@@ -41,6 +42,11 @@ def grid(choices: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Every combination of ``choices``."""
     for values in itertools.product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
+
+
+def only(names: Collection[str], section: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a section of params.yaml is the channel's own."""
+    return {name: value for name, value in section.items() if name in names}
 
 
 def implicit_lists(make: Any, fold: Fold, users: np.ndarray) -> np.ndarray:
@@ -85,9 +91,9 @@ def main() -> None:
         systems[f"implicit {kind}"] = implicit_lists(make, judge.fold, judge.users)
     ours = {
         **{name: channel(name)(**params["cf"][name]) for name in ("popular", "item_cf", "user_cf")},
-        "mf": channel("mf")(seed=seed, **{name: params["mf"][name] for name in MF}),
-        "two_tower": channel("two_tower")(
-            attributes=Attributes.of(dataset), seed=seed, **params["two_tower"]
+        "mf": MfRecall(seed=seed, **only(mf.PARAMS, params["mf"])),
+        "two_tower": TwoTowerRecall(
+            attributes=Attributes.of(dataset), seed=seed, **only(two_tower.PARAMS, params["two_tower"])
         ),
     }
     for name, each in tqdm(ours.items(), desc="ours"):
