@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from recsys.data.split import Fold
 from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
 from recsys.parameters import overridden
-from recsys.recall import channel, mf, two_tower
+from recsys.recall import channel
 from recsys.recall.mf import MfRecall
 from recsys.recall.two_tower import TwoTowerRecall
 
@@ -44,8 +45,9 @@ def grid(choices: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(choices, values, strict=True))
 
 
-def only(names: Collection[str], section: Mapping[str, Any]) -> dict[str, Any]:
+def only(channel: type[Any], section: Mapping[str, Any]) -> dict[str, Any]:
     """What of a section of params.yaml is the channel's own."""
+    names = {field.name for field in fields(channel)}
     return {name: value for name, value in section.items() if name in names}
 
 
@@ -91,9 +93,9 @@ def main() -> None:
         systems[f"implicit {kind}"] = implicit_lists(make, judge.fold, judge.users)
     ours = {
         **{name: channel(name)(**params["cf"][name]) for name in ("popular", "item_cf", "user_cf")},
-        "mf": MfRecall(seed=seed, **only(mf.PARAMS, params["mf"])),
+        "mf": MfRecall(seed=seed, **only(MfRecall, params["mf"])),
         "two_tower": TwoTowerRecall(
-            attributes=Attributes.of(dataset), seed=seed, **only(two_tower.PARAMS, params["two_tower"])
+            attributes=Attributes.of(dataset), seed=seed, **only(TwoTowerRecall, params["two_tower"])
         ),
     }
     for name, each in tqdm(ours.items(), desc="ours"):
