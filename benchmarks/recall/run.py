@@ -35,7 +35,7 @@ from recsys.recall.two_tower import TwoTowerRecall
 
 SPLIT, METRIC, K = "leave_last_out", "recall_at_100", 100
 REPORT = Path("reports/benchmarks/recall.json")
-COSINE = {"K": [50, 100, 200, 400, 800]}
+COSINE = {"K": [5, 10, 20, 50, 100, 200]}
 ALS = {"factors": [64, 128], "regularization": [0.01, 1.0, 10.0], "alpha": [1.0, 5.0]}
 
 
