@@ -12,7 +12,7 @@ from recsys.catalogue import Catalogue
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures, Found
+from recsys.features.candidates import CandidateFeatures
 from recsys.pipeline import Merging, Recommender, Reranking
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
@@ -63,7 +63,7 @@ def make_recommender(dataset: Dataset, split: str = "global_time") -> Recommende
         features(late.past),
         late,
         slice(None),
-        Found(merged.channels, merged.items, merged.ranks, merged.channel_scores),
+        merged,
         tuple(dataset.spec.tasks),
     )
     ranker = Ranker(

@@ -20,7 +20,7 @@ def same(one, other):
         and np.array_equal(one.ranked, other.ranked)
         and np.array_equal(one.moves, other.moves)
         and np.array_equal(one.served_by, other.served_by)
-        and np.array_equal(one.found.ranks, other.found.ranks)
+        and np.array_equal(one.merged.ranks, other.merged.ranks)
         and all(np.array_equal(each, other.probabilities[task]) for task, each in one.probabilities.items())
     )
 
@@ -78,10 +78,21 @@ def test_padding_ends_a_list_and_scores_minus_infinity(recommender):
     assert (shown.ranked[missing] == PAD).all()
 
 
-def test_k_above_the_catalogue_gives_all_that_recall_found(recommender):
+def test_k_above_the_catalogue_gives_all_that_any_channel_finds(recommender):
     shown = lists(recommender, everyone, k=200)
-    found = recommender.recall(recommender.requests(everyone))
-    assert np.array_equal(np.sort(shown.items, axis=1)[:, -40:], np.sort(found.items, axis=1))
+    requests = recommender.requests(everyone)
+    for row, items in enumerate(shown.items):
+        found = {
+            item
+            for each in recommender.channels.values()
+            for item in each.recall(requests[[row]], 200).items[0]
+        }
+        assert set(items.tolist()) | {PAD} == found | {PAD}
+
+
+def test_a_deeper_list_than_merging_keeps_is_as_long_as_asked(recommender):
+    deeper = recommender.merging.k + 5
+    assert (lists(recommender, everyone, k=deeper).items != PAD).sum(axis=1).max() == deeper
 
 
 def test_save_and_load_change_nothing(recommender, tmp_path):
@@ -126,16 +137,16 @@ def test_a_user_of_one_interaction_is_served_in_full(recommender):
 
 def test_a_known_user_without_history_is_served_by_attributes(recommender):
     shown = lists(recommender, [row_of(recommender, "u59")])
-    found = dict(zip(shown.found.channels, (shown.found.ranks[0] != PAD).any(axis=0), strict=True))
+    found = dict(zip(shown.merged.channels, (shown.merged.ranks[0] != PAD).any(axis=0), strict=True))
     assert shown.served_by.tolist() == [FULL]
     assert [name for name, any_ in found.items() if any_] == [FALLBACK, "two_tower"]
 
 
 def test_what_the_channels_said_stays_with_an_item(recommender):
     shown = lists(recommender, [3])
-    for number, name in enumerate(shown.found.channels):
+    for number, name in enumerate(shown.merged.channels):
         found = recommender.channels[name].recall(shown.requests, 40).items[0].tolist()
-        ranks = shown.found.ranks[0, :, number]
+        ranks = shown.merged.ranks[0, :, number]
         assert ranks.tolist() == [found.index(item) if item in found else PAD for item in shown.items[0]]
 
 

@@ -14,12 +14,12 @@ import pandas as pd
 from recsys.artifacts import read_json, write_json
 from recsys.business_rules import Rules
 from recsys.catalogue import Catalogue
-from recsys.features.candidates import CandidateFeatures, Found
+from recsys.features.candidates import CandidateFeatures
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
-from recsys.recall.merge import MergedCandidates, Method, merge
+from recsys.recall.merge import Method, merge
 from recsys.rerank import Reranker, Traits
-from recsys.types import DAY, PAD, Candidates, Interactions, Recall, Requests
+from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
 FALLBACK = "popular"
 FULL = "full"
@@ -39,10 +39,16 @@ class Merging:
     method: Method = "reciprocal_rank"
     smoothing: float = 60
 
-    def __call__(self, found: Mapping[str, Candidates]) -> MergedCandidates:
-        """Merge what the channels found."""
-        within = {name: each.top(self.quotas.get(name, self.depth)) for name, each in found.items()}
-        return merge(within, self.k, weights=self.weights, method=self.method, smoothing=self.smoothing)
+    def __call__(self, found: Mapping[str, Candidates], k: int = 0) -> MergedCandidates:
+        """Merge what the channels found, into lists of at least ``k``."""
+        within = {name: each.top(self.quota(name, k)) for name, each in found.items()}
+        return merge(
+            within, max(self.k, k), weights=self.weights, method=self.method, smoothing=self.smoothing
+        )
+
+    def quota(self, channel: str, k: int = 0) -> int:
+        """How many candidates ``channel`` is asked for, where at least ``k`` are wanted."""
+        return max(self.quotas.get(channel, self.depth), k)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Recommendations:
     """Lists and how they came about; all arrays (n, k), short rows end in PAD.
 
     ``items`` int64, ``scores`` float32 (the ranker's), ``ranked`` int64 each item's place before re-ranking,
-    ``moves`` int8 codes of `Move`, ``probabilities`` by task, ``found`` what each channel said of them.
+    ``moves`` int8 codes of `Move`, ``probabilities`` by task, ``merged`` what each channel said of them.
     ``served_by`` (n,) is "full", or "popular" for whoever no personal channel knows.
     """
 
@@ -88,7 +94,7 @@ class Recommendations:
     ranked: np.ndarray
     moves: np.ndarray
     probabilities: Mapping[str, np.ndarray]
-    found: Found
+    merged: MergedCandidates
     served_by: np.ndarray
 
     def __len__(self) -> int:
@@ -118,22 +124,25 @@ class Recommender:
         return int(self.past.timestamp.max(initial=-1)) + 1
 
     def requests(self, users: np.ndarray, now: np.ndarray | int | None = None) -> Requests:
-        """Make requests of ``users`` (n,), PAD for unknown, with all their past."""
+        """Make requests of ``users`` (n,), PAD for unknown.
+
+        With all their past, whatever ``now`` says: a clock that is slow must not bring back what was seen.
+        """
         return Requests.of(users, self.past, self.now if now is None else now)
 
-    def recall(self, requests: Requests) -> MergedCandidates:
-        """Candidates of all channels, merged."""
-        depth = {name: self.merging.quotas.get(name, self.merging.depth) for name in self.channels}
-        return self.merging(
-            {name: each.recall(requests, depth[name]) for name, each in self.channels.items()}
-        )
+    def recall(self, requests: Requests, k: int = 0) -> MergedCandidates:
+        """Candidates of all channels, merged; ``k`` of them where that is more than ``merging.k``."""
+        found = {
+            name: each.recall(requests, self.merging.quota(name, k)) for name, each in self.channels.items()
+        }
+        return self.merging(found, k)
 
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
         """Whole candidate lists in the ranker's order, before re-ranking.
 
         Whom only the popular channel knows keeps its order: there is nothing to rank by.
         """
-        scores = self.ranker.score(self.features, requests, merged.found)
+        scores = self.ranker.score(self.features, requests, merged)
         personal = [number for number, name in enumerate(merged.channels) if name != FALLBACK]
         known = (merged.ranks[:, :, personal] != PAD).any(axis=(1, 2))
         final = np.where(known[:, None], scores.scores, merged.scores)
@@ -145,7 +154,7 @@ class Recommender:
             ranked=np.where(_at(merged.items, order) == PAD, PAD, np.arange(order.shape[1])),
             moves=np.zeros(order.shape, dtype=np.int8),
             probabilities={task: _at(each, order) for task, each in scores.probabilities.items()},
-            found=_reordered(merged.found, order),
+            merged=merged.take(order),
             served_by=np.where(known, FULL, FALLBACK),
         )
 
@@ -164,13 +173,13 @@ class Recommender:
             ranked=shown.before,
             moves=shown.moves,
             probabilities={task: _at(each, order) for task, each in ranked.probabilities.items()},
-            found=_reordered(ranked.found, order),
+            merged=ranked.merged.take(order),
             served_by=ranked.served_by,
         )
 
     def recommend(self, requests: Requests, k: int) -> Recommendations:
         """``k`` items for each request, fewer where recall found fewer; a batch equals one by one."""
-        return self.rerank(self.rank(requests, self.recall(requests)), k)
+        return self.rerank(self.rank(requests, self.recall(requests, k)), k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """The ``k`` items that item_cf finds most similar to each of ``items``."""
@@ -226,12 +235,3 @@ def frame(recommender: Recommender, shown: Recommendations) -> pd.DataFrame:
 
 def _at(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, order, axis=1)
-
-
-def _reordered(found: Found, order: np.ndarray) -> Found:
-    deep = order[:, :, None]
-    ranks, scores = (
-        np.take_along_axis(found.ranks, deep, axis=1),
-        np.take_along_axis(found.scores, deep, axis=1),
-    )
-    return Found(found.channels, _at(found.items, order), ranks, scores)

@@ -34,11 +34,11 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     because = np.full(shown.items.shape, PAD)
     if "item_cf" in recommender.channels:
         because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
-    ranks = np.where(shown.found.ranks == PAD, np.iinfo(np.int32).max, shown.found.ranks)
+    ranks = np.where(shown.merged.ranks == PAD, np.iinfo(np.int32).max, shown.merged.ranks)
     best = ranks.argmin(axis=2)
     sentences = np.full(shown.items.shape, "", dtype=object)
     for row, place in np.argwhere(shown.items != PAD):
-        channel = shown.found.channels[best[row, place]]
+        channel = shown.merged.channels[best[row, place]]
         sentence = OF_CHANNEL.get(channel, channel)
         if channel != FALLBACK and because[row, place] != PAD:
             sentence = f"because you had {recommender.catalogue.titles[because[row, place]]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -207,6 +207,52 @@ class Candidates:
             items = np.pad(items, ((0, 0), (0, missing)), constant_values=PAD)
             scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
         return Candidates(items, scores)
+
+
+@dataclass(frozen=True)
+class MergedCandidates:
+    """Candidates of many channels in one list a user, with what each channel said of them.
+
+    ``items`` (n, k) int64, best first, short rows end in PAD; ``scores`` (n, k) float32 (comparable within
+    a user only), -inf there; ``ranks`` (n, k, channels) int32, from 0, PAD where a channel did not find the
+    item; ``channel_scores`` (n, k, channels) float32, NaN there.
+    """
+
+    channels: tuple[str, ...]
+    items: np.ndarray
+    scores: np.ndarray
+    ranks: np.ndarray
+    channel_scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> MergedCandidates:
+        return replace(
+            self,
+            items=self.items[rows],
+            scores=self.scores[rows],
+            ranks=self.ranks[rows],
+            channel_scores=self.channel_scores[rows],
+        )
+
+    @classmethod
+    def none(cls, channels: Sequence[str], n: int, k: int) -> MergedCandidates:
+        """Nothing for anyone."""
+        empty, deep = Candidates.none(n, k), (n, k, len(channels))
+        ranks, scores = np.full(deep, PAD, dtype=np.int32), np.full(deep, np.nan, dtype=np.float32)
+        return cls(tuple(channels), empty.items, empty.scores, ranks, scores)
+
+    def take(self, places: np.ndarray) -> MergedCandidates:
+        """Row by row, the candidates that stand at ``places`` (n, m), in that order."""
+        deep = places[:, :, None]
+        return replace(
+            self,
+            items=np.take_along_axis(self.items, places, axis=1),
+            scores=np.take_along_axis(self.scores, places, axis=1),
+            ranks=np.take_along_axis(self.ranks, deep, axis=1),
+            channel_scores=np.take_along_axis(self.channel_scores, deep, axis=1),
+        )
 
 
 class Recall(Protocol):

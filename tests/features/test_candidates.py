@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.features.candidates import CandidateFeatures, Found
+from recsys.features.candidates import CandidateFeatures
 from recsys.features.spec import FeatureSpec
 from recsys.recall import channel
 from recsys.recall.merge import merge
-from recsys.types import DAY, PAD, Interactions, Requests
+from recsys.types import DAY, PAD, Interactions, MergedCandidates, Requests
 
 ITEMS = pd.DataFrame(
     {
@@ -41,7 +41,9 @@ def found(items, ranks=None, scores=None):
     items = np.asarray(items)
     ranks = np.where(items == PAD, PAD, np.arange(items.shape[1])) if ranks is None else np.asarray(ranks)
     scores = np.where(ranks == PAD, np.nan, 10.0 - ranks) if scores is None else np.asarray(scores)
-    return Found(("swift",), items, ranks[:, :, None], scores[:, :, None].astype(np.float32))
+    return MergedCandidates(
+        ("swift",), items, -ranks, ranks[:, :, None], scores[:, :, None].astype(np.float32)
+    )
 
 
 def candidate(users, items, **changed):
@@ -148,11 +150,10 @@ def test_a_batch_equals_one_by_one(dataset, users, one_moment, data):
     now = np.array(data.draw(st.lists(moments, min_size=n, max_size=n)))
     asked = Requests.of(np.array(users), dataset.interactions, np.resize(now, len(users)))
     merged = merge({"popular": recall.recall(asked, 12)}, 12)
-    every = Found(merged.channels, merged.items, merged.ranks, merged.channel_scores)
-    batch = features.candidate_frame(asked, every)
+    batch = features.candidate_frame(asked, merged)
     for row in range(len(users)):
-        single = features.candidate_frame(asked[row : row + 1], every[row : row + 1])
-        inside = every.items[row] != PAD
+        single = features.candidate_frame(asked[row : row + 1], merged[row : row + 1])
+        inside = merged.items[row] != PAD
         for name, values in single.items():
             assert np.array_equal(values[0][inside], batch[name][row][inside], equal_nan=True), name
 

@@ -5,13 +5,13 @@ import pytest
 
 from recsys.artifacts import ArtifactError
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures, Found
+from recsys.features.candidates import CandidateFeatures
 from recsys.metrics import auc
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.recall.merge import merge
-from recsys.types import PAD
+from recsys.types import PAD, MergedCandidates
 
 SMALL = {"embedding_dim": 8, "n_experts": 2, "widths": (16, 8), "epochs": 2, "threads": 1}
 TASKS = ("watched", "liked")
@@ -37,7 +37,7 @@ def examples(dataset, fold):
         CandidateFeatures.fit(fold.past, dataset.items, dataset.spec.category, (7, 30)),
         fold,
         slice(None),
-        Found(merged.channels, merged.items, merged.ranks, merged.channel_scores),
+        merged,
         TASKS,
     )
 
@@ -52,7 +52,7 @@ def ranker(examples, attributes):
 
 
 def scored(ranker, examples):
-    return ranker.score(examples.features, examples.requests, examples.found)
+    return ranker.score(examples.features, examples.requests, examples.merged)
 
 
 def test_a_candidate_is_labelled_by_the_users_future(examples, fold):
@@ -64,13 +64,13 @@ def test_a_candidate_is_labelled_by_the_users_future(examples, fold):
     }
     assert examples.labels["watched"].sum() > 0
     for row, user in enumerate(fold.users):
-        for place, item in enumerate(examples.found.items[row]):
+        for place, item in enumerate(examples.merged.items[row]):
             assert examples.labels["watched"][row, place] == ((user, item) in future)
             assert examples.labels["liked"][row, place] == future.get((user, item), 0)
 
 
 def test_padding_is_labelled_0(examples):
-    padded = examples.found.items == PAD
+    padded = examples.merged.items == PAD
     assert padded.any()
     assert not examples.labels["watched"][padded].any()
 
@@ -78,7 +78,7 @@ def test_padding_is_labelled_0(examples):
 @pytest.mark.parametrize("model", ["mmoe", "shared_bottom"])
 def test_it_learns_its_examples(examples, attributes, model):
     trained = new(model=model, epochs=20, learning_rate=0.02).fit([examples], attributes)
-    inside = examples.found.items != PAD
+    inside = examples.merged.items != PAD
     for task, probabilities in scored(trained, examples).probabilities.items():
         assert auc(probabilities[inside], examples.labels[task][inside]) > 0.7
 
@@ -87,15 +87,15 @@ def test_probabilities_and_scores_have_a_place_for_each_candidate(ranker, exampl
     scores = scored(ranker, examples)
     assert scores.probabilities.keys() == set(TASKS)
     for probabilities in scores.probabilities.values():
-        assert probabilities.shape == examples.found.items.shape
+        assert probabilities.shape == examples.merged.items.shape
         assert ((probabilities >= 0) & (probabilities <= 1)).all()
-    assert np.array_equal(np.isneginf(scores.scores), examples.found.items == PAD)
+    assert np.array_equal(np.isneginf(scores.scores), examples.merged.items == PAD)
 
 
 def test_the_score_is_the_product_of_powers(examples, attributes):
     trained = new(formula={"watched": 1, "liked": 0.5}).fit([examples], attributes)
     scores = scored(trained, examples)
-    inside = examples.found.items != PAD
+    inside = examples.merged.items != PAD
     expected = scores.probabilities["watched"] * scores.probabilities["liked"] ** 0.5
     assert scores.scores[inside] == pytest.approx(expected[inside], rel=1e-5)
 
@@ -134,19 +134,26 @@ def test_another_seed_is_another_ranker(ranker, examples, attributes):
     assert not np.array_equal(scored(other, examples).scores, scored(ranker, examples).scores)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_probabilities_of_the_examples_add_up_to_their_positives(ranker, examples, task):
+    predicted = scored(ranker, examples).probabilities[task][examples.inside]
+    assert predicted.mean() == pytest.approx(examples.labels[task][examples.inside].mean(), rel=0.05)
+
+
 def test_a_request_without_candidates_teaches_nothing(ranker, examples, attributes):
     def emptied(values, fill):
         return np.concatenate([values, np.full_like(values[:20], fill)])
 
-    found = examples.found
+    merged = examples.merged
     more = Examples(
         examples.features,
         examples.requests[np.append(np.arange(len(examples.requests)), np.zeros(20, int))],
-        Found(
-            found.channels,
-            emptied(found.items, PAD),
-            emptied(found.ranks, PAD),
-            emptied(found.scores, np.nan),
+        MergedCandidates(
+            merged.channels,
+            emptied(merged.items, PAD),
+            emptied(merged.scores, -np.inf),
+            emptied(merged.ranks, PAD),
+            emptied(merged.channel_scores, np.nan),
         ),
         {task: emptied(label, 0) for task, label in examples.labels.items()},
     )
@@ -156,13 +163,7 @@ def test_a_request_without_candidates_teaches_nothing(ranker, examples, attribut
 
 
 def test_without_any_candidate_nothing_is_learned_and_nothing_breaks(examples, attributes):
-    found = examples.found
-    empty = Found(
-        found.channels,
-        np.full_like(found.items, PAD),
-        np.full_like(found.ranks, PAD),
-        np.full_like(found.scores, np.nan),
-    )
+    empty = MergedCandidates.none(examples.merged.channels, *examples.merged.items.shape)
     labels = {task: np.zeros_like(label) for task, label in examples.labels.items()}
     none = Examples(examples.features, examples.requests, empty, labels)
     assert np.isneginf(scored(new().fit([none], attributes), none).scores).all()
@@ -180,8 +181,8 @@ def test_validation_is_logged_each_epoch(examples, attributes):
 
 
 def test_gates_of_a_task_sum_to_1(ranker, examples):
-    weights = ranker.gate_weights(examples.features, examples.requests, examples.found)
-    n = (examples.found.items != PAD).sum()
+    weights = ranker.gate_weights(examples.features, examples.requests, examples.merged)
+    n = (examples.merged.items != PAD).sum()
     for each in weights.values():
         assert each.shape == (n, 2)
         assert each.sum(axis=1) == pytest.approx(np.ones(n), abs=1e-5)
@@ -190,7 +191,7 @@ def test_gates_of_a_task_sum_to_1(ranker, examples):
 def test_a_shared_bottom_has_no_gates(examples, attributes):
     trained = new(model="shared_bottom", epochs=1).fit([examples], attributes)
     with pytest.raises(ValueError, match="shared_bottom has no gates"):
-        trained.gate_weights(examples.features, examples.requests, examples.found)
+        trained.gate_weights(examples.features, examples.requests, examples.merged)
 
 
 def test_a_formula_of_an_unknown_task_is_refused():

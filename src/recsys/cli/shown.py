@@ -54,11 +54,11 @@ def lines(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _explained(shown: Recommendations, place: int) -> dict[str, Any]:
-    ranks, scores = shown.found.ranks[0, place], shown.found.scores[0, place]
+    ranks, scores = shown.merged.ranks[0, place], shown.merged.channel_scores[0, place]
     return {
         "channels": {
             name: {"rank": int(rank) + 1, "score": _plain(score)}
-            for name, rank, score in zip(shown.found.channels, ranks, scores, strict=True)
+            for name, rank, score in zip(shown.merged.channels, ranks, scores, strict=True)
             if rank != PAD
         },
         "probabilities": {task: _plain(each[0, place]) for task, each in shown.probabilities.items()},

@@ -14,27 +14,11 @@ from scipy import sparse
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
 from recsys.features.statistics import Statistics
-from recsys.types import PAD, Histories, Interactions, Requests
+from recsys.types import PAD, Histories, Interactions, MergedCandidates, Requests
 
 CANDIDATE, REQUEST = "candidate", "request"
 RECENT = 10
 """How many of a user's last interactions are recent."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """Candidates as recall left them: ``items`` (n, k), and by channel ``ranks`` and ``scores`` (n, k, c).
-
-    ``ranks`` count from 0 and are PAD where a channel did not find the item; ``scores`` are NaN there.
-    """
-
-    channels: tuple[str, ...]
-    items: np.ndarray
-    ranks: np.ndarray
-    scores: np.ndarray
-
-    def __getitem__(self, rows: np.ndarray | slice) -> Found:
-        return Found(self.channels, self.items[rows], self.ranks[rows], self.scores[rows])
 
 
 @dataclass(frozen=True)
@@ -91,10 +75,10 @@ class CandidateFeatures:
             "since_first": _log(requests.now - oldest),
         }
 
-    def candidate_frame(self, requests: Requests, found: Found) -> dict[str, np.ndarray]:
+    def candidate_frame(self, requests: Requests, merged: MergedCandidates) -> dict[str, np.ndarray]:
         """Numbers of each candidate, (n, k) float32; what stands in padded places means nothing."""
-        items = np.where(found.items == PAD, 0, found.items)
-        frame = self._channel_numbers(found)
+        items = np.where(merged.items == PAD, 0, merged.items)
+        frame = self._channel_numbers(merged)
         known = self._statistics_at(items, requests.now)
         frame |= known
         frame |= {name: self.numbers[items, m] for m, name in enumerate(self.number_names)}
@@ -115,11 +99,11 @@ class CandidateFeatures:
         return cls(Statistics.load(folder / "statistics.npz"), number_names=names, **arrays)
 
     @staticmethod
-    def _channel_numbers(found: Found) -> dict[str, np.ndarray]:
+    def _channel_numbers(merged: MergedCandidates) -> dict[str, np.ndarray]:
         """Reciprocal rank (0 where not found) and the score between the request's least (0) and best (1)."""
         frame = {}
-        for number, channel in enumerate(found.channels):
-            ranks, scores = found.ranks[:, :, number], found.scores[:, :, number]
+        for number, channel in enumerate(merged.channels):
+            ranks, scores = merged.ranks[:, :, number], merged.channel_scores[:, :, number]
             inside = ranks != PAD
             low = np.where(inside, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
             high = np.where(inside, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)

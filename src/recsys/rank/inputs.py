@@ -9,9 +9,9 @@ import numpy as np
 
 from recsys.data.split import Fold
 from recsys.features.attributes import Attributes, encoded
-from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures, Found
+from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures
 from recsys.features.spec import FeatureSpec
-from recsys.types import PAD, Requests
+from recsys.types import PAD, MergedCandidates, Requests
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,25 +22,30 @@ class Examples:
 
     features: CandidateFeatures
     requests: Requests
-    found: Found
+    merged: MergedCandidates
     labels: Arrays
 
     @property
     def inside(self) -> np.ndarray:
         """Which places (n, k) are candidates, not padding."""
-        return np.asarray(self.found.items != PAD)
+        return np.asarray(self.merged.items != PAD)
 
     @classmethod
     def of(
-        cls, features: CandidateFeatures, fold: Fold, rows: np.ndarray, found: Found, tasks: Sequence[str]
+        cls,
+        features: CandidateFeatures,
+        fold: Fold,
+        rows: np.ndarray,
+        merged: MergedCandidates,
+        tasks: Sequence[str],
     ) -> Examples:
         """Label the candidates of ``fold.users[rows]`` by the fold's future: 0 where they never met.
 
-        ``features`` and ``found`` must come from the fold's past alone, so that nothing has seen its label.
+        ``features`` and ``merged`` must come from the fold's past alone, so that nothing has seen its label.
         """
         users = fold.users[rows]
         met = fold.future.user_idx.astype(np.int64) * fold.future.n_items + fold.future.item_idx
-        keys = np.where(found.items == PAD, PAD, users[:, None] * fold.future.n_items + found.items)
+        keys = np.where(merged.items == PAD, PAD, users[:, None] * fold.future.n_items + merged.items)
         unique, inverse = np.unique(met, return_inverse=True)
         place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
         hit = unique[place] == keys
@@ -49,11 +54,11 @@ class Examples:
             best = np.zeros(len(unique), dtype=np.float32)
             np.maximum.at(best, inverse, fold.future.labels[task])
             labels[task] = np.where(hit, best[place], np.float32(0))
-        return cls(features, fold.requests(rows), found, labels)
+        return cls(features, fold.requests(rows), merged, labels)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Examples:
         labels = {task: label[rows] for task, label in self.labels.items()}
-        return Examples(self.features, self.requests[rows], self.found[rows], labels)
+        return Examples(self.features, self.requests[rows], self.merged[rows], labels)
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,9 @@ class RankingInputs:
         """Fit on the users, items, moments and candidates of ``examples``."""
         frames = [_frames(each) for each in examples]
         users = np.unique(np.concatenate([each.requests.users for each in examples]))
-        items = np.unique(np.concatenate([each.found.items.ravel() for each in examples]))
+        items = np.unique(np.concatenate([each.merged.items.ravel() for each in examples]))
         first = examples[0]
-        columns = (*attributes.columns, *first.features.columns(first.found.channels))
+        columns = (*attributes.columns, *first.features.columns(first.merged.channels))
         spec = FeatureSpec.fit(
             {
                 "user": attributes.users.iloc[users[users != PAD]],
@@ -91,20 +96,20 @@ class RankingInputs:
         )
         return cls(spec, encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item"))
 
-    def of(self, features: CandidateFeatures, requests: Requests, found: Found) -> Inputs:
+    def of(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Inputs:
         """Look up users and items, encode the rest."""
-        flat = found.items.ravel()  # PAD is -1: the last row
+        flat = merged.items.ravel()  # PAD is -1: the last row
         users = {name: values[requests.users] for name, values in self.users.items()}
         items = {name: values[flat] for name, values in self.items.items()}
         request = self.spec.encode(features.request_frame(requests), REQUEST)
-        frame = {name: values.ravel() for name, values in features.candidate_frame(requests, found).items()}
+        frame = {name: values.ravel() for name, values in features.candidate_frame(requests, merged).items()}
         return Inputs(users | request, items | self.spec.encode(frame, CANDIDATE))
 
 
 def _frames(examples: Examples) -> tuple[Arrays, Arrays]:
     """The request frame, and the candidate frame without its padding."""
-    inside = examples.found.items != PAD
-    candidate = examples.features.candidate_frame(examples.requests, examples.found)
+    inside = examples.merged.items != PAD
+    candidate = examples.features.candidate_frame(examples.requests, examples.merged)
     return (
         examples.features.request_frame(examples.requests),
         {name: values[inside] for name, values in candidate.items()},

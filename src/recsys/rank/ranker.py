@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from recsys.artifacts import ArtifactError, read_arrays, read_json, replacing, write_arrays, write_json
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures, Found
+from recsys.features.candidates import CandidateFeatures
 from recsys.features.spec import FeatureSpec
 from recsys.nn.losses import multi_task
+from recsys.rank.calibration import Platt
 from recsys.rank.inputs import Arrays, Examples, Inputs, RankingInputs
 from recsys.rank.network import Model, RankingNetwork
 from recsys.train import Batch, fit, one_cycle, reproducible
-from recsys.types import PAD, Requests
+from recsys.types import PAD, MergedCandidates, Requests
 
 PARAMS = (
     "tasks",
@@ -61,7 +62,8 @@ class Ranker:
 
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
     does not count). The loss of each task is its cross-entropy and ``listwise`` times a softmax over each
-    request's candidates (`top_one`): the first keeps probabilities true, the second is what an order is.
+    request's candidates (`top_one`): the first is about probabilities, the second is what an order is. Once
+    trained, each task's logits are calibrated on the examples (`Platt`).
     """
 
     tasks: tuple[str, ...]
@@ -96,9 +98,11 @@ class Ranker:
         self.inputs_ = RankingInputs.fit(examples, attributes)
         with reproducible(self.seed, self.threads):
             self.network_ = self._network()
+        self.calibration_ = {task: Platt() for task in self.tasks}
+        batches = _Batches(self, examples)
         self.log_ = fit(
             self.network_,
-            _Batches(self, examples),
+            batches,
             self._loss,
             epochs=self.epochs,
             learning_rate=self.learning_rate,
@@ -108,45 +112,51 @@ class Ranker:
             seed=self.seed,
             threads=self.threads,
         )
+        self.calibration_ = self._calibrated(batches)
         return self
 
-    def score(self, features: CandidateFeatures, requests: Requests, found: Found) -> Scores:
+    def score(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Scores:
         """Score each candidate; a batch equals one by one."""
-        n, k = found.items.shape
-        inputs = self.inputs_.of(features, requests, found)
+        n, k = merged.items.shape
+        inputs = self.inputs_.of(features, requests, merged)
         probabilities = {task: np.zeros((n, k), dtype=np.float32) for task in self.tasks}
         # A request at a time, on one thread: the last bits of a product depend on who else is in the matrix,
         # and where in it one stands.
         with torch.no_grad(), reproducible(self.seed, threads=1):
             for row in range(n):
                 for task, logit in self.network_(_batch(inputs, np.array([row]), k)).items():
-                    probabilities[task][row] = logit.sigmoid().numpy()
-        return Scores(probabilities, self._combined(probabilities, found.items != PAD))
+                    probabilities[task][row] = self.calibration_[task](logit.numpy())
+        return Scores(probabilities, self._combined(probabilities, merged.items != PAD))
 
     def score_examples(self, examples: Examples) -> Scores:
         """Score the candidates of ``examples``."""
-        return self.score(examples.features, examples.requests, examples.found)
+        return self.score(examples.features, examples.requests, examples.merged)
 
     @property
     def n_parameters(self) -> int:
         return sum(each.numel() for each in self.network_.parameters())
 
-    def gate_weights(self, features: CandidateFeatures, requests: Requests, found: Found) -> Arrays:
+    def gate_weights(
+        self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
+    ) -> Arrays:
         """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
         if self.model != "mmoe":
             raise ValueError(f"a {self.model} has no gates")
         batch = _batch(
-            self.inputs_.of(features, requests, found), np.arange(len(requests)), found.items.shape[1]
+            self.inputs_.of(features, requests, merged), np.arange(len(requests)), merged.items.shape[1]
         )
         with torch.no_grad():
             weights = self.network_.body.gate_weights(self.network_.embed(batch))  # type: ignore[operator]
-        inside = (found.items != PAD).ravel()
+        inside = (merged.items != PAD).ravel()
         return {task: each.numpy()[inside] for task, each in weights.items()}
 
     def save(self, folder: Path) -> None:
         """Write parameters, spec, encoded tables and weights."""
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
         write_json(folder / "spec.json", self.inputs_.spec.to_json())
+        write_json(
+            folder / "calibration.json", {task: asdict(each) for task, each in self.calibration_.items()}
+        )
         tables = {"user": self.inputs_.users, "item": self.inputs_.items}
         arrays = {
             f"{table}.{name}": values for table, each in tables.items() for name, values in each.items()
@@ -172,6 +182,8 @@ class Ranker:
         }
         spec = FeatureSpec.from_json(read_json(folder / "spec.json"))
         ranker.inputs_ = RankingInputs(spec, tables["user"], tables["item"])
+        calibration: dict[str, Any] = read_json(folder / "calibration.json")
+        ranker.calibration_ = {task: Platt(**each) for task, each in calibration.items()}
         with reproducible(ranker.seed, ranker.threads):
             ranker.network_ = ranker._network().eval()
         _restore(ranker.network_, folder / "weights.safetensors", spec.fingerprint)
@@ -192,6 +204,22 @@ class Ranker:
         labels = {task: batch[LABEL + task] for task in self.tasks}
         return multi_task(network(batch), labels, batch[INSIDE], self.listwise)
 
+    def _calibrated(self, batches: _Batches) -> dict[str, Platt]:
+        """Platt scaling of each task on the examples that ``batches`` hold."""
+        logits: dict[str, list[np.ndarray]] = {task: [] for task in self.tasks}
+        labels: dict[str, list[np.ndarray]] = {task: [] for task in self.tasks}
+        with torch.no_grad(), reproducible(self.seed, self.threads):
+            for batch in batches(0):
+                inside = batch[INSIDE].ravel()
+                for task, logit in self.network_(batch).items():
+                    logits[task].append(logit[inside].numpy())
+                    labels[task].append(batch[LABEL + task].ravel()[inside].numpy())
+        none = np.zeros(0, dtype=np.float32)
+        return {
+            task: Platt.fit(np.concatenate([none, *logits[task]]), np.concatenate([none, *labels[task]]))
+            for task in self.tasks
+        }
+
     def _combined(self, probabilities: Arrays, inside: np.ndarray) -> np.ndarray:
         total = np.zeros(inside.shape, dtype=np.float32)
         for task, exponent in self.formula.items():
@@ -205,8 +233,8 @@ class _Batches:
     def __init__(self, ranker: Ranker, examples: Sequence[Examples]) -> None:
         self.ranker = ranker
         self.examples = examples
-        self.inputs = [ranker.inputs_.of(each.features, each.requests, each.found) for each in examples]
-        self.answered = [np.flatnonzero((each.found.items != PAD).any(axis=1)) for each in examples]
+        self.inputs = [ranker.inputs_.of(each.features, each.requests, each.merged) for each in examples]
+        self.answered = [np.flatnonzero((each.merged.items != PAD).any(axis=1)) for each in examples]
 
     def __len__(self) -> int:
         return sum(-(-len(rows) // self.ranker.requests_per_batch) for rows in self.answered)
@@ -224,10 +252,10 @@ class _Batches:
 
     def _batch(self, part: int, rows: np.ndarray) -> Batch:
         examples = self.examples[part]
-        batch = _batch(self.inputs[part], rows, examples.found.items.shape[1])
+        batch = _batch(self.inputs[part], rows, examples.merged.items.shape[1])
         for task in self.ranker.tasks:
             batch[LABEL + task] = torch.from_numpy(examples.labels[task][rows])
-        batch[INSIDE] = torch.from_numpy(examples.found.items[rows] != PAD)
+        batch[INSIDE] = torch.from_numpy(examples.merged.items[rows] != PAD)
         return batch
 
 

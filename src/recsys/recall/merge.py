@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from recsys.features.candidates import Found
-from recsys.types import PAD, Candidates
+from recsys.types import PAD, Candidates, MergedCandidates
 
 Method = Literal["reciprocal_rank", "snake"]
-
-
-@dataclass(frozen=True)
-class MergedCandidates:
-    """One row a user, best first, padded with PAD.
-
-    ``items`` (n, k) int64, ``scores`` (n, k) float32 (comparable within a user only); ``ranks``
-    (n, k, channels) int32, 0-based and PAD where a channel did not find the item;
-    ``channel_scores`` (n, k, channels) float32, NaN there.
-    """
-
-    channels: tuple[str, ...]
-    items: np.ndarray
-    scores: np.ndarray
-    ranks: np.ndarray
-    channel_scores: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> MergedCandidates:
-        return MergedCandidates(
-            self.channels, self.items[rows], self.scores[rows], self.ranks[rows], self.channel_scores[rows]
-        )
-
-    @property
-    def found(self) -> Found:
-        """The part that the ranker reads."""
-        return Found(self.channels, self.items, self.ranks, self.channel_scores)
-
-    @property
-    def candidates(self) -> Candidates:
-        return Candidates(self.items, self.scores)
 
 
 def merge(
@@ -84,13 +49,7 @@ def merge(
     place = np.empty(len(keys), dtype=np.int64)
     place[order] = np.arange(len(keys)) - starts[key_rows[order]]
 
-    merged = MergedCandidates(
-        channels,
-        np.full((n, k), PAD, dtype=np.int64),
-        np.full((n, k), -np.inf, dtype=np.float32),
-        np.full((n, k, len(channels)), PAD, dtype=np.int32),
-        np.full((n, k, len(channels)), np.nan, dtype=np.float32),
-    )
+    merged = MergedCandidates.none(channels, n, k)
     kept = place < k
     merged.items[key_rows[kept], place[kept]] = key_items[kept]
     merged.scores[key_rows[kept], place[kept]] = total[kept]
