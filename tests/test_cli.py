@@ -106,7 +106,9 @@ def test_an_unknown_user_gets_the_popular_list_and_is_told_so(run):
 
 def test_who_has_nothing_left_is_told_so(run, monkeypatch, recommender):
     monkeypatch.setattr("recsys.cli.recommendations.load_recommender", lambda *_: recommender)
-    monkeypatch.setattr("recsys.pipeline.Recommender.recall", lambda self, requests, k: _nothing(self, requests))
+    monkeypatch.setattr(
+        "recsys.pipeline.Recommender.recall", lambda self, requests, k: _nothing(self, requests)
+    )
     code, told, warned = run("recommend", "--user", "u3")
     assert (code, told) == (0, "")
     assert "nothing left to recommend to user 'u3'" in warned

@@ -41,6 +41,11 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(deterministic)
 
 
+def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Copy the parameters of ``network``, by name; one that two modules share is in it once."""
+    return {name: each.detach().numpy().copy() for name, each in network.named_parameters()}
+
+
 def one_cycle(progress: float, warm_up: float = 0.1) -> float:
     """Factor of the learning rate at ``progress`` (0 to 1): up linearly, then down to 0 along a cosine."""
     if progress < warm_up:

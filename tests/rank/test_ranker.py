@@ -2,11 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from recsys.artifacts import ArtifactError
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
 from recsys.metrics import auc
+from recsys.rank import training
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
@@ -98,6 +100,21 @@ def test_the_score_is_the_product_of_powers(examples, attributes):
     inside = examples.merged.items != PAD
     expected = scores.probabilities["watched"] * scores.probabilities["liked"] ** 0.5
     assert scores.scores[inside] == pytest.approx(expected[inside], rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [{}, {"model": "shared_bottom"}, {"widths": (8,)}, {"widths": (16, 8, 4)}])
+def test_probabilities_are_those_of_the_trained_network(examples, attributes, shape):
+    trained = new(**shape).fit([examples], attributes)
+    network = training.build(trained).eval()
+    k = examples.merged.items.shape[1]
+    inputs = trained.inputs_.of(examples.features, examples.requests, examples.merged)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(trained.weights_[name]))
+        logits = network(training.tensors(inputs, np.arange(len(examples.requests)), k))
+    for task, probabilities in scored(trained, examples).probabilities.items():
+        expected = trained.calibration_[task](logits[task].numpy().reshape(-1, k))
+        np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_the_order_is_best_first_and_padding_last(ranker, examples):

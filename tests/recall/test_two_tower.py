@@ -1,5 +1,7 @@
 """What the contract does not ask of two towers."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from recsys.artifacts import ArtifactError
 from recsys.data.dataset import Dataset
 from recsys.features.attributes import Attributes
+from recsys.recall import tower_training
 from recsys.recall.two_tower import TwoTowerRecall
 from recsys.types import DAY, PAD, Interactions, Requests
 
@@ -83,16 +86,37 @@ def test_the_same_seed_gives_the_same_vectors_and_another_others(attributes, pas
     assert not np.array_equal(TwoTowerRecall(seed=1, **params).fit(past).item_vectors, channel.item_vectors)
 
 
-def test_what_comes_after_an_example_has_no_part_in_it(past):
+def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
     # One user: whatever the last items are, all earlier examples see the same histories.
-    channel = TwoTowerRecall(**SMALL)
-    seen: list[torch.Tensor] = []
-    channel._loss, loss = lambda net, batch: (seen.append(batch), loss(net, batch))[1], channel._loss
-    channel.fit(past)
-    for batch in seen:
+    for batch in tower_training.Examples(channel, past)(0):
         own = batch["item_rows"][: len(batch["history_ids"]), None]
         assert not (batch["history_ids"] == own).any()  # each item is met once, so never before itself
         assert (batch["history_age"] >= 0).all()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "weighted", "attention"])
+def test_user_vectors_are_those_of_the_trained_network(attributes, past, pooling):
+    fitted = TwoTowerRecall(attributes=attributes, pooling=pooling, **SMALL).fit(past)
+    network = tower_training.build(fitted).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(fitted.weights_[name]))
+        asked = fitted.inputs_.of_requests(ask(past))
+        batch = {name: torch.from_numpy(values) for name, values in asked.items()}
+        vectors = network.user(batch["history_ids"], batch["history_age"], batch["history_value"], batch)
+    np.testing.assert_allclose(fitted.user_vectors(ask(past)), vectors.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("index", ["Flat", "IVF2,Flat", "HNSW8"])
+def test_a_faiss_index_finds_what_the_exact_search_does(channel, past, index, tmp_path):
+    channel.save(tmp_path)
+    params = json.loads((tmp_path / "params.json").read_text())
+    (tmp_path / "params.json").write_text(json.dumps(params | {"faiss_index": index}))
+    requests = ask(past, np.append(np.arange(past.n_users), PAD))
+    found, exact = TwoTowerRecall.load(tmp_path).recall(requests, 5), channel.recall(requests, 5)
+    assert not (found.items[exact.items == PAD] != PAD).any()
+    among = (found.items[:, :, None] == exact.items[:, None]).any(axis=1)[exact.items != PAD]
+    assert among.mean() > (0.999 if index == "Flat" else 0.5)
 
 
 def test_loss_is_logged_each_epoch_with_what_validate_says(past):
@@ -115,15 +139,10 @@ def test_held_back_items_leave_the_history_newest_first():
     )
     channel = TwoTowerRecall(held_back=1.0, held_back_items=10, **{**SMALL, "history_length": 1})
     gaps: set[int] = set()
-
-    def loss(network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    for batch in tower_training.Examples(channel.fit(train), train)(0):
         newest = batch["history_ids"][:, 0]
         known = newest > 0
         gaps.update((batch["item_rows"][: len(newest)] - newest)[known].tolist())
-        return plain(network, batch)
-
-    channel._loss, plain = loss, channel._loss
-    channel.fit(train)
     assert min(gaps) == 2
     assert 5 < max(gaps) <= 11
 

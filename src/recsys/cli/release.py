@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recsys.gate import Gate, Row
     from recsys.release import Manifest, Release
 
-METRICS = ("ndcg_at_10", "recall_at_100")
+METRICS = ("ndcg_at_10", "recall_at_10")
 """Metrics that the list of releases shows."""
 SHORT = 10
 """Characters of a git revision."""
@@ -127,7 +127,7 @@ def compare(
     \b
     Examples:
       recsys release compare 0f3a9c61b2d4 77b01de2a95c
-      recsys release compare 0f3a9c61b2d4 77b01de2a95c --tolerance ndcg_at_10=0.02 --tolerance recall_at_100=0
+      recsys release compare 0f3a9c61b2d4 77b01de2a95c --tolerance ndcg_at_10=0.02 --tolerance recall_at_10=0
     """  # noqa: D301
     import recsys.release
     from recsys import gate

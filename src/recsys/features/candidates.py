@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
@@ -17,6 +17,8 @@ from recsys.features.statistics import Statistics
 from recsys.types import PAD, Histories, Interactions, MergedCandidates, Requests
 
 CANDIDATE, REQUEST = "candidate", "request"
+HOUR = 3_600
+"""Seconds. Statistics are as of a full hour, so that one table serves all requests of the next."""
 RECENT = 10
 """How many of a user's last interactions are recent."""
 
@@ -24,6 +26,8 @@ RECENT = 10
 @dataclass(frozen=True)
 class CandidateFeatures:
     """Numbers of each request and of each of its candidates, as they stood at the request's moment.
+
+    Those of the items' interactions are as of the last full hour before it.
 
     ``statistics`` of items; ``categories`` (n_items, c) float32 unit vectors; ``numbers`` (n_items, m)
     float32, the items' numeric attributes named ``number_names``, NaN where unknown.
@@ -101,28 +105,36 @@ class CandidateFeatures:
     @staticmethod
     def _channel_numbers(merged: MergedCandidates) -> dict[str, np.ndarray]:
         """Reciprocal rank (0 where not found) and the score between the request's least (0) and best (1)."""
-        frame = {}
-        for number, channel in enumerate(merged.channels):
-            ranks, scores = merged.ranks[:, :, number], merged.channel_scores[:, :, number]
-            inside = ranks != PAD
-            low = np.where(inside, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-            high = np.where(inside, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
-            span = np.where(high > low, high - low, 1)
-            frame[f"{channel}_rank"] = np.where(inside, 10 / (10 + ranks), 0).astype(np.float32)
-            with np.errstate(invalid="ignore"):
-                share = (scores - low) / span
-            frame[f"{channel}_score"] = np.where(inside, share, -0.1).astype(np.float32)
-        return frame
+        ranks, scores = merged.ranks, merged.channel_scores
+        inside = ranks != PAD
+        low = np.where(inside, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+        high = np.where(inside, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            share = (scores - low) / np.where(high > low, high - low, 1)
+        rank = np.where(inside, 10 / (10 + ranks), 0).astype(np.float32)
+        score = np.where(inside, share, -0.1).astype(np.float32)
+        frame = {f"{name}_rank": rank[:, :, number] for number, name in enumerate(merged.channels)}
+        return frame | {f"{name}_score": score[:, :, number] for number, name in enumerate(merged.channels)}
 
     def _statistics_at(self, items: np.ndarray, now: np.ndarray) -> dict[str, np.ndarray]:
-        """Statistics (n, k), counts and times in logs; one moment for all needs one look at each item."""
-        if len(now) and (now == now[0]).all():
-            every = self.statistics.at(np.arange(len(self.categories)), now[0])
-            table = {name: values[items] for name, values in every.items()}
-        else:
-            flat = self.statistics.at(items.ravel(), np.repeat(now, items.shape[1]))
-            table = {name: values.reshape(items.shape) for name, values in flat.items()}
-        return {name: _log(values) if _counts(name) else values for name, values in table.items()}
+        """Statistics of ``items`` (n, k), counts and times in logs, as of the last full hour."""
+        hours = now // HOUR * HOUR
+        if len(hours) and (hours == hours[0]).all():
+            return {name: values[items] for name, values in self._every(int(hours[0])).items()}
+        flat = self.statistics.at(items.ravel(), np.repeat(hours, items.shape[1]))
+        return {name: values.reshape(items.shape) for name, values in _in_logs(flat).items()}
+
+    def _every(self, hour: int) -> Mapping[str, np.ndarray]:
+        """Statistics of every item; the last hour's are kept, for requests come hour by hour."""
+        if hour not in self._kept:
+            every = _in_logs(self.statistics.at(np.arange(len(self.categories)), hour))
+            self._kept.clear()
+            self._kept[hour] = every
+        return self._kept[hour]
+
+    @cached_property
+    def _kept(self) -> dict[int, Mapping[str, np.ndarray]]:
+        return {}
 
     def _affinity_names(self) -> list[str]:
         spans = ("all", "recent")
@@ -138,13 +150,13 @@ class CandidateFeatures:
         recent = at >= requests.history.ends[rows] - RECENT
         frame = {}
         for span, chosen in (("all", slice(None)), ("recent", recent)):
-            n, of, had = len(requests), rows[chosen], met[chosen]
-            profile = _sums(self.categories[had], of, n)
+            of, had = rows[chosen], met[chosen]
+            profile = _sums(self.categories[had], of, len(requests))
             norm = np.linalg.norm(profile, axis=1, keepdims=True)
             profile = np.divide(profile, norm, out=np.zeros_like(profile), where=norm > 0)
             frame[f"category_{span}"] = np.einsum("nc,nkc->nk", profile, self.categories[items])
             for m, name in enumerate(self.number_names):
-                mean = _means(self.numbers[had, m], of, n)
+                mean = _means(self.numbers[had, m], of, len(requests))
                 frame[f"{name}_distance_{span}"] = np.abs(self.numbers[items, m] - mean[:, None])
         last, _, _ = requests.history.last(RECENT)
         usual = self._statistics_at(np.where(last == PAD, 0, last), requests.now)["item_count"]
@@ -178,14 +190,21 @@ def _counts(name: str) -> bool:
     return "count" in name or "since" in name
 
 
+def _in_logs(statistics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: _log(values) if _counts(name) else values for name, values in statistics.items()}
+
+
 def _log(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.log1p(np.maximum(values, 0)), dtype=np.float32)
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """Sum of the values of each row, by one sparse product."""
-    ones = np.ones(len(rows), dtype=np.float32)
-    return np.asarray(sparse.csr_matrix((ones, (rows, np.arange(len(rows)))), (n, len(rows))) @ values)
+    """Sum of the ``values`` (m, c) of each of ``n`` rows, which ascend."""
+    sums = np.zeros((n, values.shape[1]), dtype=values.dtype)
+    if len(rows):
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        sums[rows[starts]] = np.add.reduceat(values, starts, axis=0)
+    return sums
 
 
 def _means(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:

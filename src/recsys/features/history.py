@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,6 +11,8 @@ import numpy as np
 
 from recsys.types import DAY, PAD, Histories, Interactions
 
+YEAR_LOG, DAY_LOG = math.log(365), math.log(DAY)
+"""Logs of a year in days and of a day in seconds: what scales ages to about 1."""
 HISTORY_IDS = "history_ids"
 HISTORY_AGE = "history_age"
 HISTORY_VALUE = "history_value"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -127,7 +128,12 @@ class Uniform:
     def encode(self, values: np.ndarray) -> np.ndarray:
         """(n, 1) float32 in [-1, 1]."""
         x = numbers(values)
-        return _column(np.interp(np.where(np.isnan(x), self.missing, x), self.edges, self.shares))
+        edges, shares = self._curve
+        return _column(np.interp(np.where(np.isnan(x), self.missing, x), edges, shares))
+
+    @cached_property
+    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(self.edges), np.array(self.shares)
 
 
 @dataclass(frozen=True)

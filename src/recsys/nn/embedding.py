@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.features.spec import FeatureSpec, FittedColumn
+from recsys.inference import table_name
 from recsys.types import PAD
 
 Pooling = Literal["sum", "mean"]
@@ -40,7 +41,7 @@ class GroupedEmbedding(nn.Module):
         }
         self.tables = nn.ModuleDict()
         for column in spec.columns:
-            key = _key(column)
+            key = table_name(column)
             if shared is not None and key in shared.tables:
                 self.tables[key] = shared.tables[key]
             elif key not in self.tables:
@@ -65,24 +66,19 @@ class GroupedEmbedding(nn.Module):
 
     def _embed_numbers(self, numbers: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
         """Sum of the columns' linear layers, by one product."""
-        keys = [_key(column) for column in numbers]
+        keys = [table_name(column) for column in numbers]
         values = torch.cat([features[column.name] for column in numbers], dim=1)
         weight = torch.cat([self.tables.get_parameter(f"{key}.weight") for key in keys], dim=1)
         bias = torch.stack([self.tables.get_parameter(f"{key}.bias") for key in keys]).sum(dim=0)
         return nn.functional.linear(values, weight, bias)
 
     def _embed(self, column: FittedColumn, values: Tensor) -> Tensor:
-        table = self.tables[_key(column)]
+        table = self.tables[table_name(column)]
         if column.encoder.kind == "id":
             return table(values)  # type: ignore[no-any-return]
         inside = (values != PAD).unsqueeze(-1)
         rows = table(values.clamp(min=0)) * inside  # (b, length, d)
         return rows.sum(dim=1) / inside.sum(dim=1).clamp(min=1)  # type: ignore[no-any-return]
-
-
-def _key(column: FittedColumn) -> str:
-    # A module's name may hold no dot, nor be an attribute that modules have already ("type").
-    return "column_" + column.column.table.replace(".", "/")
 
 
 def _table(column: FittedColumn, embedding_dim: int) -> nn.Module:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from recsys.features.history import DAY_LOG, YEAR_LOG
 from recsys.types import DAY
 
 Kind = Literal["mean", "weighted", "attention"]
-YEAR, LOG_DAY = math.log(365), math.log(DAY)
 OUTSIDE = -1e9
 """Logit of a padded place: finite, since a history may be nothing but padding."""
 
@@ -22,7 +21,7 @@ def elapsed(ages: Tensor) -> Tensor:
     Days tell weeks apart; within a session it is seconds that count.
     """
     seconds = torch.log1p(torch.expm1(ages) * DAY)
-    return torch.stack([ages / YEAR, seconds / (YEAR + LOG_DAY)], dim=-1)
+    return torch.stack([ages / YEAR_LOG, seconds / (YEAR_LOG + DAY_LOG)], dim=-1)
 
 
 class HistoryPooling(nn.Module):

@@ -8,12 +8,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from recsys.inference import PADDING
 from recsys.nn.embedding import GroupedEmbedding
 from recsys.nn.pooling import HistoryPooling, elapsed
 
 Features = Mapping[str, Tensor]
-PADDING = 0
-"""Row of the id embedding that stands for no item, and for one that training has not met."""
 
 
 def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:

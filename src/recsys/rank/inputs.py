@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,8 @@ from recsys.data.split import Fold
 from recsys.features.attributes import Attributes, encoded
 from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures
 from recsys.features.spec import FeatureSpec
+from recsys.inference import Arrays
 from recsys.types import PAD, MergedCandidates, Requests
-
-Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,25 @@ class RankingInputs:
         )
         return cls(spec, encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item"))
 
+    def request(self, features: CandidateFeatures, requests: Requests) -> dict[str, np.ndarray]:
+        """Encode what is known of the n ``requests`` alone."""
+        return self.spec.encode(features.request_frame(requests), REQUEST)
+
+    def candidate(
+        self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
+    ) -> dict[str, np.ndarray]:
+        """Encode what is known of the n * k candidates, one after the other, in these requests."""
+        frame = features.candidate_frame(requests, merged)
+        return self.spec.encode({name: values.ravel() for name, values in frame.items()}, CANDIDATE)
+
     def of(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Inputs:
-        """Look up users and items, encode the rest."""
+        """All columns: users and items looked up, the rest encoded."""
         flat = merged.items.ravel()  # PAD is -1: the last row
         users = {name: values[requests.users] for name, values in self.users.items()}
         items = {name: values[flat] for name, values in self.items.items()}
-        request = self.spec.encode(features.request_frame(requests), REQUEST)
-        frame = {name: values.ravel() for name, values in features.candidate_frame(requests, merged).items()}
-        return Inputs(users | request, items | self.spec.encode(frame, CANDIDATE))
+        return Inputs(
+            users | self.request(features, requests), items | self.candidate(features, requests, merged)
+        )
 
 
 def _frames(examples: Examples) -> tuple[Arrays, Arrays]:

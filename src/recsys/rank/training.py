@@ -1,0 +1,102 @@
+"""How a ranker's network learns; all of ranking that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys.inference import Weights
+from recsys.nn.losses import multi_task
+from recsys.rank.inputs import Examples, Inputs
+from recsys.rank.network import RankingNetwork
+from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
+from recsys.types import PAD
+
+if TYPE_CHECKING:
+    from recsys.rank.ranker import Ranker
+
+LABEL, INSIDE = "label.", "inside"
+
+
+def train(
+    ranker: Ranker, examples: Sequence[Examples], validate: Callable[[Weights], Mapping[str, float]] | None
+) -> tuple[Weights, list[dict[str, float]]]:
+    """Train on ``examples``: the weights, and a row an epoch with what ``validate`` says of them then."""
+
+    def loss(network: nn.Module, batch: Batch) -> Tensor:
+        labels = {task: batch[LABEL + task] for task in ranker.tasks}
+        return multi_task(network(batch), labels, batch[INSIDE], ranker.listwise)
+
+    with reproducible(ranker.seed, ranker.threads):
+        network = build(ranker)
+    log = fit(
+        network,
+        _Batches(ranker, examples),
+        loss,
+        epochs=ranker.epochs,
+        learning_rate=ranker.learning_rate,
+        regularization=ranker.regularization,
+        schedule=one_cycle,
+        validate=None if validate is None else lambda _: validate(weights_of(network)),
+        seed=ranker.seed,
+        threads=ranker.threads,
+    )
+    return weights_of(network), log
+
+
+def build(ranker: Ranker) -> RankingNetwork:
+    """Make the network as the parameters say and with new weights, once ``ranker.inputs_`` are fitted."""
+    return RankingNetwork(
+        ranker.inputs_.spec,
+        ranker.tasks,
+        model=ranker.model,
+        embedding_dim=ranker.embedding_dim,
+        n_experts=ranker.n_experts,
+        widths=ranker.widths,
+        dropout=ranker.dropout,
+    )
+
+
+class _Batches:
+    """Whole requests with all their candidates, in a new order each epoch; those without any are left out."""
+
+    def __init__(self, ranker: Ranker, examples: Sequence[Examples]) -> None:
+        self.ranker = ranker
+        self.examples = examples
+        self.inputs = [ranker.inputs_.of(each.features, each.requests, each.merged) for each in examples]
+        self.answered = [np.flatnonzero(each.inside.any(axis=1)) for each in examples]
+
+    def __len__(self) -> int:
+        return sum(-(-len(rows) // self.ranker.requests_per_batch) for rows in self.answered)
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.ranker.seed, epoch])
+        size = self.ranker.requests_per_batch
+        batches = [
+            (part, rows[start : start + size])
+            for part, rows in enumerate(map(rng.permutation, self.answered))
+            for start in range(0, len(rows), size)
+        ]
+        for number in rng.permutation(len(batches)):
+            yield self._batch(*batches[number])
+
+    def _batch(self, part: int, rows: np.ndarray) -> Batch:
+        examples = self.examples[part]
+        batch = tensors(self.inputs[part], rows, examples.merged.items.shape[1])
+        for task in self.ranker.tasks:
+            batch[LABEL + task] = torch.from_numpy(examples.labels[task][rows])
+        batch[INSIDE] = torch.from_numpy(examples.merged.items[rows] != PAD)
+        return batch
+
+
+def tensors(inputs: Inputs, rows: np.ndarray, k: int) -> dict[str, Tensor]:
+    """Columns of the requests ``rows`` and of all their ``k`` candidates each."""
+    candidates = (rows[:, None] * k + np.arange(k)).ravel()
+    return {
+        **{name: torch.from_numpy(values[rows]) for name, values in inputs.requests.items()},
+        **{name: torch.from_numpy(values[candidates]) for name, values in inputs.candidates.items()},
+    }

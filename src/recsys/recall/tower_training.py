@@ -1,0 +1,126 @@
+"""How the two towers learn; all of the channel that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
+from recsys.features.spec import FeatureSpec
+from recsys.inference import Arrays, Weights
+from recsys.nn.embedding import GroupedEmbedding
+from recsys.nn.losses import sampled_softmax
+from recsys.nn.pooling import HistoryPooling
+from recsys.nn.towers import ItemTower, TwoTower, UserTower, id_embedding
+from recsys.recall.tower_inputs import TowerInputs
+from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
+from recsys.types import Histories, Interactions, Requests
+
+if TYPE_CHECKING:
+    from recsys.recall.two_tower import TwoTowerRecall
+
+ITEM_ROWS, LOG_Q = "item_rows", "log_q"
+Trained = tuple[Weights, np.ndarray]
+"""A network's weights, and its item vectors (n_items, d), zeros for items that train has not met."""
+
+
+def train(
+    channel: TwoTowerRecall, interactions: Interactions, validate: Callable[[Trained], Mapping[str, float]]
+) -> tuple[Trained, list[dict[str, float]]]:
+    """Train both towers: what they are then, and a row an epoch with what ``validate`` says of them."""
+
+    def loss(network: nn.Module, batch: Batch) -> Tensor:
+        rows = batch[ITEM_ROWS]
+        users, items = network(batch[HISTORY_IDS], batch[HISTORY_AGE], batch[HISTORY_VALUE], rows, batch)
+        return sampled_softmax(users, items, rows, channel.temperature, batch.get(LOG_Q))
+
+    with reproducible(channel.seed, channel.threads):
+        network = build(channel)
+    log = fit(
+        network,
+        Examples(channel, interactions),
+        loss,
+        epochs=channel.epochs,
+        learning_rate=channel.learning_rate,
+        regularization=channel.regularization,
+        schedule=one_cycle,
+        validate=lambda _: validate(_trained(network, channel.inputs_)),
+        seed=channel.seed,
+        threads=channel.threads,
+    )
+    return _trained(network, channel.inputs_), log
+
+
+def build(channel: TwoTowerRecall) -> TwoTower:
+    """Make the towers as the parameters say and with new weights, once ``channel.inputs_`` are fitted."""
+    d, spec = channel.embedding_dim, channel.inputs_.spec
+    ids = id_embedding(len(channel.inputs_.rows), d)
+    pooling = HistoryPooling(d, channel.history_length, channel.pooling, channel.heads)
+    item = _embedding(spec.for_entity("item"), d)
+    user = _embedding(spec.for_entity("user", "request"), d, item)
+    return TwoTower(
+        UserTower(ids, pooling, user, channel.hidden, channel.dropout), ItemTower(ids, item, channel.hidden)
+    )
+
+
+def _embedding(
+    spec: FeatureSpec, embedding_dim: int, shared: GroupedEmbedding | None = None
+) -> GroupedEmbedding | None:
+    return GroupedEmbedding(spec, embedding_dim, shared=shared) if spec.columns else None
+
+
+def _trained(network: TwoTower, inputs: TowerInputs) -> Trained:
+    met = np.flatnonzero(inputs.rows)
+    vectors = np.zeros((len(inputs.rows), network.item.ids.embedding_dim), dtype=np.float32)
+    with torch.no_grad():
+        features = _tensors(inputs.of_items(met))
+        vectors[met] = network.item(torch.from_numpy(inputs.rows[met]), features).numpy()
+    return weights_of(network), vectors
+
+
+class Examples:
+    """Batches of train, shuffled anew each epoch; each example is a request and the item that was met."""
+
+    def __init__(self, channel: TwoTowerRecall, train: Interactions) -> None:
+        self.channel = channel
+        self.train = train
+        self.before = train.histories_before(np.arange(len(train)))
+        self.met = np.flatnonzero(channel.inputs_.rows)
+        self.share = np.bincount(train.item_idx, minlength=train.n_items) / len(train)
+
+    def __len__(self) -> int:
+        return -(-len(self.train) // self.channel.batch_size)
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.channel.seed, epoch])
+        order = rng.permutation(len(self.train))
+        for start in range(0, len(order), self.channel.batch_size):
+            yield self._batch(order[start : start + self.channel.batch_size], rng)
+
+    def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
+        channel, train = self.channel, self.train
+        history = self._held_back(self.before[rows], rng)
+        users = train.user_idx[rows].astype(np.int64)
+        arrays = channel.inputs_.of_requests(Requests(users, train.timestamp[rows], history))
+        items = np.concatenate([train.item_idx[rows], rng.choice(self.met, channel.uniform_negatives)])
+        arrays |= channel.inputs_.of_items(items)
+        arrays[ITEM_ROWS] = channel.inputs_.rows[items]
+        if channel.logq_correction:
+            expected = len(rows) * self.share + channel.uniform_negatives / len(self.met)
+            arrays[LOG_Q] = np.log(expected[items]).astype(np.float32)
+        return _tensors(arrays)
+
+    def _held_back(self, history: Histories, rng: np.random.Generator) -> Histories:
+        n, most = len(history), self.channel.held_back_items
+        held = np.exp(rng.random(n) * np.log(most + 1)).astype(np.int64)
+        held *= rng.random(n) < self.channel.held_back
+        return replace(history, ends=np.maximum(history.ends - held, history.starts))
+
+
+def _tensors(arrays: Arrays) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
