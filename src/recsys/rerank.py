@@ -21,15 +21,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numba import njit
 
 from recsys.business_rules import BoundRules
 from recsys.types import PAD, Candidates
-
-ROWS = 1024
-"""Lists re-ranked at once: bounds the memory of their category vectors."""
 
 
 class Move(IntEnum):
@@ -44,6 +43,9 @@ class Move(IntEnum):
     FRESH = 3
     DIVERSITY = 4
     BOOST = 5
+
+
+NONE, PIN, WINDOW, FRESH, DIVERSITY, BOOST = (int(move) for move in Move)  # as numba reads them
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Traits:
         categories[rows, [column[name] for row in labels for name in row]] = 1
         main = np.array([column[row[0]] if len(row) else PAD for row in labels], dtype=np.int64)
         return cls(categories, tuple(names), main, fresh)
+
+    @cached_property
+    def unit(self) -> np.ndarray:
+        """``categories`` at length 1; zeros stay."""
+        return _unit(self.categories)
 
 
 @dataclass(frozen=True)
@@ -116,135 +123,149 @@ class Reranker:
         Scores are not negative (a boost is a factor). Any that rise down the list count as level, for the
         order given is the order. Unknown users are as any other. A batch is answered as one by one.
         """
-        candidates = candidates.top(max(k, candidates.items.shape[1]))
-        parts = [
-            _Lists(self, candidates[at : at + ROWS], now[at : at + ROWS]).fill(k)
-            for at in range(0, max(len(candidates), 1), ROWS)
-        ]
-        return Reranked(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        lists = _Lists(self, candidates.top(max(k, candidates.items.shape[1])), now)
+        shape = (len(candidates), k)
+        before, moves = np.full(shape, PAD, dtype=np.int64), np.zeros(shape, dtype=np.int8)
+        _fill(
+            lists.left, lists.fresh, lists.main, lists.pinned_to, lists.relevance, lists.items,
+            self.traits.unit if self.mmr_lambda < 1 else self.traits.unit[:0], self.mmr_lambda,
+            self.window, self.limit, _deadlines(self.fresh_share, k), before, moves,
+        )  # fmt: skip
+        inside = before != PAD
+        items = np.where(inside, np.take_along_axis(lists.items, before, axis=1), PAD)
+        scores = np.where(inside, np.take_along_axis(lists.scores, before, axis=1), np.float32(-np.inf))
+        return Reranked(items, scores, before, moves)
 
 
 class _Lists:
-    """Lists of one batch while their places are filled; all masks are (n, m)."""
+    """What the rules and traits say of each place of a batch of lists, all (n, m)."""
 
     def __init__(self, reranker: Reranker, candidates: Candidates, now: np.ndarray) -> None:
-        self.reranker = reranker
-        self.traits = reranker.traits
-        self.items = candidates.items
-        self.scores = candidates.scores
-        self.rows = np.arange(len(candidates))
+        rules, traits = reranker.rules, reranker.traits
+        self.items, self.scores = candidates.items, candidates.scores
         present = self.items != PAD
-        rules = reranker.rules
         self.left = present & ~rules.blocked[self.items] & (now[:, None] < rules.expires[self.items])
-        self.fresh = self.left & self.traits.fresh[self.items]
-        self.n_fresh = self.fresh.sum(axis=1)
-        self.main = self.traits.main[self.items]
-        self.relevance = _scaled(self._weighted(now), self.left)
-        self.pinned_to = self._pins(now)
-        self.vectors = _unit(self.traits.categories[self.items]) if reranker.mmr_lambda < 1 else None
-        self.nearest = np.zeros(self.items.shape)
+        self.fresh = self.left & traits.fresh[self.items]
+        self.main = traits.main[self.items]
+        self.relevance = _scaled(self._weighted(rules, now), self.left)
+        self.pinned_to = self._pins(rules, now)
 
-    def fill(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Items, scores, places before, moves, each (n, k)."""
-        before = np.full((len(self.rows), k), PAD, dtype=np.int64)
-        moves = np.zeros((len(self.rows), k), dtype=np.int8)
-        recent = np.full((len(self.rows), max(self.reranker.window - 1, 0)), PAD, dtype=np.int64)
-        owed = self._owed(k)
-        for place in range(k):
-            chosen, why = self._choose(place, recent, owed[:, place])
-            taken = self.left[self.rows, chosen]
-            before[:, place] = np.where(taken, chosen, PAD)
-            moves[:, place] = np.where(taken, why, Move.NONE)
-            if recent.shape[1]:
-                recent[:, place % recent.shape[1]] = self.main[self.rows, chosen]
-            self._take(chosen)
-        inside = before != PAD
-        items = np.where(inside, np.take_along_axis(self.items, before, axis=1), PAD)
-        scores = np.where(inside, np.take_along_axis(self.scores, before, axis=1), np.float32(-np.inf))
-        return items, scores, before, moves
-
-    def _choose(self, place: int, recent: np.ndarray, owed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Column for ``place`` in each row, and the rule that decided it."""
-        free = self.left & (self.pinned_to == PAD)
-        first = free.argmax(axis=1)
-        boosted = _best(self.relevance, free)
-        chosen, why = boosted, np.where(boosted != first, Move.BOOST, Move.NONE)
-        value = self.relevance
-        if self.vectors is not None:
-            share = self.reranker.mmr_lambda
-            value = share * self.relevance - (1 - share) * self.nearest
-            chosen, why = _instead(chosen, why, _best(value, free), Move.DIVERSITY)
-        fitting = free
-        if recent.shape[1]:
-            fitting = _where_any(free & self._fits(recent), free)
-            chosen, why = _instead(chosen, why, _best(value, fitting), Move.WINDOW)
-        if owed.any():
-            due = (self.n_fresh - self.fresh.sum(axis=1) < owed)[:, None]
-            fitting = _where_any(fitting & (self.fresh | ~due), fitting)
-            chosen, why = _instead(chosen, why, _best(value, fitting), Move.FRESH)
-        return self._pinned(place, free, chosen, why)
-
-    def _pinned(
-        self, place: int, free: np.ndarray, chosen: np.ndarray, why: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        here = self.left & (self.pinned_to == place)
-        # A list too short for its later pins shows them early, the last first: nearer ones keep their place.
-        early = np.where(self.left, self.pinned_to, PAD)
-        pin = np.where(here.any(axis=1), here.argmax(axis=1), early.argmax(axis=1))
-        by_pin = here.any(axis=1) | ~free.any(axis=1)
-        return np.where(by_pin, pin, chosen), np.where(by_pin, Move.PIN, why)
-
-    def _fits(self, recent: np.ndarray) -> np.ndarray:
-        """Items whose main category stands fewer than ``limit`` times among those of the last places."""
-        met = np.zeros(self.items.shape, dtype=np.int64)
-        for column in recent.T:
-            met += self.main == column[:, None]
-        return np.asarray((met < self.reranker.limit) | (self.main == PAD))
-
-    def _take(self, chosen: np.ndarray) -> None:
-        self.left[self.rows, chosen] = False
-        self.fresh[self.rows, chosen] = False
-        if self.vectors is not None:
-            # Not a matrix product: its sums would depend on the size of the batch.
-            cosine = np.einsum("nmc,nc->nm", self.vectors, self.vectors[self.rows, chosen])
-            np.maximum(self.nearest, cosine, out=self.nearest)
-
-    def _weighted(self, now: np.ndarray) -> np.ndarray:
-        rules = self.reranker.rules
+    def _weighted(self, rules: BoundRules, now: np.ndarray) -> np.ndarray:
         level = np.minimum.accumulate(self.scores.astype(np.float64), axis=1)
         score: np.ndarray = level * rules.profit[self.items]
         for boost in rules.boosts:
             score *= np.where(boost.span.covers(now)[:, None] & boost.items[self.items], boost.weight, 1.0)
         return score
 
-    def _pins(self, now: np.ndarray) -> np.ndarray:
+    def _pins(self, rules: BoundRules, now: np.ndarray) -> np.ndarray:
         """Place that an item is pinned to, PAD for most."""
         places = np.full(self.items.shape, PAD, dtype=np.int64)
-        for pin in self.reranker.rules.pins:
+        for pin in rules.pins:
             places[(self.items == pin.item) & pin.span.covers(now)[:, None]] = pin.place
         return places
 
-    def _owed(self, k: int) -> np.ndarray:
-        """How many fresh items must stand at or before each place, (n, k)."""
-        share = math.ceil(round(self.reranker.fresh_share * k, 9))
-        deadlines = ((np.arange(share) + 0.5) * k / max(share, 1)).astype(np.int64)
-        by_place = np.searchsorted(deadlines, np.arange(k), side="right")
-        return np.asarray(np.minimum(by_place, self.n_fresh[:, None]))
+
+@njit(nogil=True, cache=True)
+def _fill(  # type: ignore[no-untyped-def]
+    left, fresh, main, pinned_to, relevance, items, vectors, mmr_lambda, window, limit, deadlines,
+    before, moves,
+):  # fmt: skip
+    """Fill the places of each list, first to last; it uses up ``left`` and ``fresh``."""
+    n, m = items.shape
+    nearest, fits = np.empty(m), np.empty(m, dtype=np.bool_)
+    for row in range(n):
+        nearest[:] = 0
+        n_fresh = fresh[row].sum()
+        for place in range(before.shape[1]):
+            chosen, why = _pinned(left[row], pinned_to[row], place)
+            if chosen == PAD:
+                value = mmr_lambda * relevance[row] - (1 - mmr_lambda) * nearest
+                due = min((deadlines <= place).sum(), n_fresh) > n_fresh - fresh[row].sum()
+                recent = main[row][before[row, max(place - window + 1, 0) : place]]
+                _within_window(left[row], pinned_to[row], main[row], recent, limit, fits)
+                chosen, why = _best(left[row], pinned_to[row], relevance[row], value, fits, fresh[row], due)
+            if chosen == PAD:
+                break
+            before[row, place], moves[row, place] = chosen, why
+            left[row, chosen] = fresh[row, chosen] = False
+            if len(vectors):
+                _come_near(nearest, vectors, items[row], chosen)
 
 
-def _best(value: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Column of the greatest value in each row, the first of equal ones."""
-    return np.asarray(np.where(among, value, -np.inf).argmax(axis=1))
+@njit(nogil=True, cache=True)
+def _pinned(left, pinned_to, place):  # type: ignore[no-untyped-def]
+    """What is pinned to ``place``, or PAD.
+
+    A list too short for its later pins shows them early, the last first: nearer ones keep their place.
+    """
+    early, n_free = PAD, 0
+    for at in range(len(left)):
+        if left[at]:
+            if pinned_to[at] == place:
+                return at, PIN
+            if pinned_to[at] == PAD:
+                n_free += 1
+            elif early == PAD or pinned_to[at] > pinned_to[early]:
+                early = at
+    return (early if n_free == 0 else PAD), PIN
 
 
-def _instead(
-    chosen: np.ndarray, why: np.ndarray, other: np.ndarray, rule: Move
-) -> tuple[np.ndarray, np.ndarray]:
-    return other, np.where(other != chosen, rule, why)
+@njit(nogil=True, cache=True)
+def _within_window(left, pinned_to, main, recent, limit, fits):  # type: ignore[no-untyped-def]
+    """Mark the free whose main category stands fewer than ``limit`` times among ``recent``; if none, all."""
+    found = False
+    for at in range(len(left)):
+        met = 0
+        for category in recent:
+            met += category == main[at]
+        fits[at] = left[at] and pinned_to[at] == PAD and (met < limit or main[at] == PAD)
+        found |= fits[at]
+    if not found:
+        for at in range(len(left)):
+            fits[at] = left[at] and pinned_to[at] == PAD
 
 
-def _where_any(wanted: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    return np.where(wanted.any(axis=1, keepdims=True), wanted, otherwise)
+@njit(nogil=True, cache=True)
+def _best(left, pinned_to, relevance, value, fits, fresh, due):  # type: ignore[no-untyped-def]
+    """Best of what is free, by each rule in turn, and the last rule that changed the choice."""
+    first = boosted = diverse = fitting = freshest = PAD
+    for at in range(len(left)):
+        if not left[at] or pinned_to[at] != PAD:
+            continue
+        if first == PAD:
+            first = boosted = diverse = at
+        boosted = at if relevance[at] > relevance[boosted] else boosted
+        diverse = at if value[at] > value[diverse] else diverse
+        if fits[at]:
+            fitting = at if fitting == PAD or value[at] > value[fitting] else fitting
+            if fresh[at]:
+                freshest = at if freshest == PAD or value[at] > value[freshest] else freshest
+    chosen, why = boosted, BOOST if boosted != first else NONE
+    if diverse != chosen:
+        chosen, why = diverse, DIVERSITY
+    if fitting != chosen:
+        chosen, why = fitting, WINDOW
+    if due and freshest != PAD and freshest != chosen:
+        chosen, why = freshest, FRESH
+    return chosen, why
+
+
+@njit(nogil=True, cache=True)
+def _come_near(nearest, vectors, items, chosen):  # type: ignore[no-untyped-def]
+    """Raise each item's greatest category cosine with an item placed, now that ``chosen`` is."""
+    placed = vectors[items[chosen]]
+    for at in range(len(items)):
+        if items[at] != PAD:
+            cosine = np.float32(0)
+            for column in range(len(placed)):
+                cosine += placed[column] * vectors[items[at], column]
+            nearest[at] = max(nearest[at], cosine)
+
+
+def _deadlines(fresh_share: float, k: int) -> np.ndarray:
+    """Places at or before which the first, second ... fresh item must stand."""
+    share = math.ceil(round(fresh_share * k, 9))
+    return ((np.arange(share) + 0.5) * k / max(share, 1)).astype(np.int64)
 
 
 def _scaled(score: np.ndarray, among: np.ndarray) -> np.ndarray:

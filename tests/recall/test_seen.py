@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from recsys.recall import seen
-from recsys.recall.seen import best_unseen, best_unseen_of, in_blocks
+from recsys.recall.seen import best_unseen, best_unseen_of, best_unseen_sums, first_unseen, in_blocks
 from recsys.types import PAD, Candidates, Histories, Requests
 
 NOTHING = Histories(
@@ -39,7 +39,8 @@ def test_best_unseen_sorts_by_score_then_row_number(scores: np.ndarray, k: int):
 def test_sparse_candidates_give_what_dense_ones_give(scores: np.ndarray, k: int):
     positive = np.where(scores > 0, scores, -np.inf).astype(np.float32)
     candidates = sparse.csr_matrix(np.where(scores > 0, scores, 0).astype(np.float32))
-    dense, found = best_unseen(positive, NOTHING, k), best_unseen_of(candidates, NOTHING, k)
+    some = candidates.indices, candidates.data, candidates.indptr
+    dense, found = best_unseen(positive, NOTHING, k), best_unseen_of(*some, 9, NOTHING, k)
     assert np.array_equal(dense.items, found.items)
     assert np.array_equal(dense.scores, found.scores)
 
@@ -49,9 +50,34 @@ def test_the_seen_give_way_to_the_next_best():
     assert found.items.tolist() == [[1, 2]]
 
 
-def test_the_seen_give_way_among_sparse_candidates():
-    candidates = sparse.csr_matrix(np.array([[3, 2, 1]], np.float32))
-    assert best_unseen_of(candidates, history_of([0, 0]), k=2).items.tolist() == [[1, 2]]
+def test_the_seen_give_way_among_some_items():
+    scores = np.array([3, 2, 1], np.float32)
+    found = best_unseen_of(np.arange(3), scores, np.array([0, 3]), 3, history_of([0, 0]), k=2)
+    assert found.items.tolist() == [[1, 2]]
+
+
+@given(
+    ids=arrays(np.int64, (3, 4), elements=st.integers(PAD, 5)),
+    weights=arrays(np.float32, (3, 4), elements=st.sampled_from([0, 0.5, 2])),
+    table=arrays(np.float32, (6, 9), elements=st.sampled_from([0, 0, 0.25, 1])),
+    k=st.integers(1, 12),
+)
+def test_sums_of_rows_are_a_matrix_product(ids, weights, table, k):
+    product = np.zeros((3, 9), np.float32)
+    for row, place in np.argwhere(ids != PAD):
+        product[row] += weights[row, place] * table[ids[row, place]]
+    expected = best_unseen(np.where(product > 0, product, -np.inf).astype(np.float32), NOTHING, k)
+    found = best_unseen_sums(ids, weights, sparse.csr_matrix(table), NOTHING, k)
+    assert np.array_equal(found.items, expected.items)
+    assert np.array_equal(found.scores, expected.scores)
+
+
+@given(seen_items=st.lists(st.integers(0, 5), max_size=8), k=st.integers(1, 9))
+def test_the_first_unseen_of_a_list_keep_its_order(seen_items, k):
+    items, scores = np.array([4, 0, 3, 1, 5]), np.arange(5, 0, -1).astype(np.float32)
+    found = first_unseen(items, scores, 6, history_of(seen_items), k)
+    left = [item for item in items.tolist() if item not in seen_items][:k]
+    assert found.items.tolist() == [left + [PAD] * (k - len(left))]
 
 
 def test_blocks_are_put_together_in_order(monkeypatch: pytest.MonkeyPatch):

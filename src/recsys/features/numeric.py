@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numba import njit
 
 from recsys.features.categorical import UNKNOWN, Kind
 from recsys.features.values import FeatureError, numbers
@@ -127,13 +127,52 @@ class Uniform:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """(n, 1) float32 in [-1, 1]."""
-        x = numbers(values)
-        edges, shares = self._curve
-        return _column(np.interp(np.where(np.isnan(x), self.missing, x), edges, shares))
+        return NumberBlock([self]).encode(numbers(values)[None]).T
 
-    @cached_property
-    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.edges), np.array(self.shares)
+
+class NumberBlock:
+    """`Standard`, `Robust` and `Uniform` columns encoded together, for one call of many."""
+
+    def __init__(self, encoders: Sequence[_Scaled | Uniform]) -> None:
+        uniform = [encoder for encoder in encoders if isinstance(encoder, Uniform)]
+        width = max((len(encoder.edges) for encoder in uniform), default=0)
+        self.edges, self.shares = np.zeros((len(encoders), width)), np.zeros((len(encoders), width))
+        self.n_edges = np.zeros(len(encoders), dtype=np.int64)
+        self.missing = np.array([encoder.missing for encoder in encoders])
+        self.center, self.scale = np.zeros(len(encoders)), np.ones(len(encoders))
+        for column, encoder in enumerate(encoders):
+            if isinstance(encoder, Uniform):
+                self.n_edges[column] = n = len(encoder.edges)
+                self.edges[column, :n], self.shares[column, :n] = encoder.edges, encoder.shares
+            else:
+                self.center[column], self.scale[column] = encoder.center, encoder.scale
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """``values`` (columns, n) float64 to (columns, n) float32, as each encoder would."""
+        encoded = np.empty(values.shape, dtype=np.float32)
+        _encode(values, self.missing, self.center, self.scale, self.edges, self.shares, self.n_edges, encoded)
+        return encoded
+
+
+@njit(nogil=True, cache=True)
+def _encode(values, missing, center, scale, edges, shares, n_edges, encoded):  # type: ignore[no-untyped-def]
+    for column in range(len(values)):
+        last = n_edges[column] - 1
+        knots, heights = edges[column, : last + 1], shares[column, : last + 1]
+        for row in range(values.shape[1]):
+            x = values[column, row]
+            if not np.isfinite(x):
+                x = missing[column]
+            if last < 0:
+                encoded[column, row] = (x - center[column]) / scale[column]
+            elif x <= knots[0]:
+                encoded[column, row] = heights[0]
+            elif x >= knots[last]:
+                encoded[column, row] = heights[last]
+            else:
+                low = np.searchsorted(knots, x, side="right") - 1
+                slope = (heights[low + 1] - heights[low]) / (knots[low + 1] - knots[low])
+                encoded[column, row] = slope * (x - knots[low]) + heights[low]
 
 
 @dataclass(frozen=True)

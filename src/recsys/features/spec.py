@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys import artifacts, columns
 from recsys.features.encoders import Encoder, encoder_class, fit_encoder, restore, state_of, takes
+from recsys.features.numeric import NumberBlock, Robust, Standard, Uniform
 from recsys.features.values import FeatureError, Frame, read
 
 if TYPE_CHECKING:  # serving encodes without ever reading a dataset.yaml
@@ -100,6 +101,42 @@ class FittedColumn:
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """Columns to encode one by one, and numbers to encode together: a source is read once, a call is one."""
+
+    single: Sequence[FittedColumn]
+    together: Sequence[FittedColumn]
+    sources: Sequence[str]
+    source_of: np.ndarray
+    block: NumberBlock
+
+    @classmethod
+    def of(cls, columns: Sequence[FittedColumn]) -> Self:
+        together = [each for each in columns if isinstance(each.encoder, (Standard, Robust, Uniform))]
+        sources = list(dict.fromkeys(each.column.sources[0] for each in together))
+        return cls(
+            single=[each for each in columns if each not in together],
+            together=together,
+            sources=sources,
+            source_of=np.array([sources.index(each.column.sources[0]) for each in together], dtype=np.int64),
+            block=NumberBlock([each.encoder for each in together]),  # type: ignore[misc]
+        )
+
+    def encode(self, frame: Frame) -> dict[str, np.ndarray]:
+        encoded = {each.name: each.encode(frame) for each in self.single}
+        if not self.together:
+            return encoded
+        try:
+            values = np.stack(
+                [read(frame, source) for source in self.sources], dtype=np.float64, casting="unsafe"
+            )
+        except (TypeError, ValueError):  # one by one: the error names the column
+            return encoded | {each.name: each.encode(frame) for each in self.together}
+        block = self.block.encode(values[self.source_of])
+        return encoded | {each.name: block[n][:, None] for n, each in enumerate(self.together)}
+
+
+@dataclass(frozen=True)
 class FeatureSpec:
     """Fitted columns, in order. Frozen; fitted on train only; its JSON is all of it."""
 
@@ -127,11 +164,10 @@ class FeatureSpec:
         Rows are encoded each for itself: a batch equals one by one. A column that ``frame`` lacks is a
         FeatureError; unseen and missing values are not.
         """
-        return {
-            each.name: each.encode(frame)
-            for each in self.columns
-            if entity is None or each.column.entity == entity
-        }
+        if entity not in self._plans:
+            chosen = [each for each in self.columns if entity is None or each.column.entity == entity]
+            self._plans[entity] = _Plan.of(chosen)
+        return self._plans[entity].encode(frame)
 
     def for_entity(self, *entities: str) -> FeatureSpec:
         """Keep the columns of ``entities`` alone: a tower's spec."""
@@ -162,6 +198,10 @@ class FeatureSpec:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave, before or after a trip through a file."""
         return cls(tuple(_fitted(dict(each)) for each in content["columns"]))
+
+    @cached_property
+    def _plans(self) -> dict[str | None, _Plan]:
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:

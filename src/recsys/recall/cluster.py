@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
-import faiss
 import numpy as np
-from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
@@ -17,8 +15,6 @@ from recsys.types import PAD, Candidates, Interactions, Requests
 
 PARAMS = ("n_clusters", "n_probe", "history_length", "decay", "value_power", "iterations", "seed")
 ARRAYS = ("vectors", "items", "starts", "centroids", "kernels")
-PAIRS = 1 << 18
-"""Vectors compared at once: 64 MB a side at 64 numbers each."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -86,8 +82,8 @@ class ClusterRecall:
 
     def share_scored(self, requests: Requests, n_probe: int) -> np.ndarray:
         """Share of all members that the ``n_probe`` nearest clusters hold, (n,): what a search costs."""
-        rows, _ = self._members_near(self._queries(requests), n_probe)
-        return np.bincount(rows, minlength=len(requests)) / len(self.items_)
+        near = [self._members_near(query, n_probe) for query in self._queries(requests)]
+        return np.array([len(items) for items in near]) / len(self.items_)
 
     def save(self, folder: Path) -> None:
         write_json(
@@ -110,6 +106,8 @@ class ClusterRecall:
 
     def _k_means(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centroids, and the number of each vector's."""
+        import faiss  # here, because a search needs none of it
+
         n = min(self.n_clusters, len(vectors))
         k_means = faiss.Kmeans(
             vectors.shape[1],
@@ -127,11 +125,12 @@ class ClusterRecall:
 
     def _answer(self, requests: Requests, k: int, n_probe: int) -> Candidates:
         queries = self._queries(requests)
-        rows, items = self._members_near(queries, n_probe)
-        scores = _products(queries, rows, self.vectors_, items)
-        starts = np.searchsorted(rows, np.arange(len(requests) + 1))
-        shape = (len(requests), len(self.vectors_))
-        return best_unseen_of(sparse.csr_matrix((scores, items, starts), shape=shape), requests.history, k)
+        items = [self._members_near(query, n_probe) for query in queries]
+        # One by one, not in one matrix product: BLAS would add up in an order that depends on who else asks.
+        scores = [self.vectors_[near] @ query for near, query in zip(items, queries, strict=True)]
+        offsets = np.cumsum([0, *(len(near) for near in items)])
+        found = np.concatenate(items), np.concatenate(scores), offsets
+        return best_unseen_of(*found, len(self.vectors_), requests.history, k)
 
     def _queries(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, d) of users; zeros where there is no history to tell."""
@@ -139,30 +138,14 @@ class ClusterRecall:
         ids = history[HISTORY_IDS]
         weights = self.decay ** np.arange(self.history_length) * history[HISTORY_VALUE] ** self.value_power
         weights = np.where(ids == PAD, 0, weights).astype(np.float32)
-        # Not a matrix product: BLAS would add up in an order that depends on who else asks.
         return _unit((weights[:, :, None] * self.vectors_[ids]).sum(axis=1))
 
-    def _members_near(self, queries: np.ndarray, n_probe: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of a row of ``queries`` (ascending) and an item of the clusters nearest to it."""
-        known = np.flatnonzero(queries.any(axis=1))
-        n_clusters = len(self.centroids_)
-        every = np.tile(np.arange(n_clusters), len(known))
-        nearness = _products(queries, np.repeat(known, n_clusters), self.centroids_, every)
-        nearest = np.argsort(-nearness.reshape(len(known), n_clusters), axis=1, kind="stable")[:, :n_probe]
-        sizes = np.diff(self.starts_)[nearest]
-        rows = np.repeat(known, sizes.sum(axis=1))
-        sizes = sizes.ravel()
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return rows, self.items_[np.repeat(self.starts_[nearest.ravel()], sizes) + within]
-
-
-def _products(left: np.ndarray, rows: np.ndarray, right: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Inner product of each pair of a row of ``left`` and one of ``right``; float32."""
-    products = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), PAIRS):
-        part = slice(start, start + PAIRS)
-        products[part] = np.einsum("pd,pd->p", left[rows[part]], right[others[part]])
-    return products
+    def _members_near(self, query: np.ndarray, n_probe: int) -> np.ndarray:
+        """Items of the clusters nearest to ``query`` (d,); none if that is all zeros."""
+        if not query.any():
+            return np.zeros(0, dtype=np.int64)
+        nearest = np.argsort(-(self.centroids_ @ query), kind="stable")[:n_probe]
+        return np.concatenate([self.members(cluster) for cluster in nearest])
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

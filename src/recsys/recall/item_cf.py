@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import best_unseen_of, in_blocks
+from recsys.recall.seen import best_unseen_sums
 from recsys.types import DAY, PAD, Candidates, Histories, Interactions, Requests
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ItemCfRecall:
             raise ValueError(f"item_cf: category_weight {self.category_weight} needs categories")
 
     def fit(self, train: Interactions) -> Self:
-        # Here, because serving a fitted table needs no numba.
+        # Here, because answering needs none of it.
         from recsys.recall import cooccurrence
 
         sequences = cooccurrence.Sequences.of(train)
@@ -132,13 +132,8 @@ class ItemCfRecall:
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        n_items = len(self.items_)
-        return in_blocks(
-            requests,
-            k,
-            n_items,
-            lambda block: best_unseen_of(self._liked(block.history) @ self._table, block.history, k),
-        )
+        liked, weights = self._liked(requests.history)
+        return best_unseen_sums(liked, weights, self._table, requests.history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items most similar to each of ``items``; an empty row for PAD."""
@@ -153,13 +148,15 @@ class ItemCfRecall:
 
         Of equal ones the lower row number.
         """
-        liked = self._liked(requests.history).tocoo()
-        rows, columns = np.nonzero(self.items_[liked.col] != PAD)
-        weights = liked.data[rows] * self.similarities_[liked.col[rows], columns]
+        liked, weights = self._liked(requests.history)
+        row, place = np.nonzero(weights)
+        source = liked[row, place]
+        of, column = np.nonzero(self.items_[source] != PAD)
+        amounts = weights[row, place][of] * self.similarities_[source[of], column]
         n_items = len(self.items_)
-        keys = liked.row[rows].astype(np.int64) * n_items + self.items_[liked.col[rows], columns]
-        order = np.lexsort((-liked.col[rows], weights, keys))
-        keys, sources = keys[order], liked.col[rows][order]
+        keys, sources = row[of] * n_items + self.items_[source[of], column], source[of]
+        order = np.lexsort((-sources, amounts, keys))
+        keys, sources = keys[order], sources[order]
         wanted = np.arange(len(items))[:, None] * n_items + items
         last = np.searchsorted(keys, wanted, side="right") - 1
         if not len(keys):
@@ -167,14 +164,12 @@ class ItemCfRecall:
         hit = (last >= 0) & (keys[last] == wanted) & (items != PAD)
         return np.where(hit, sources[last], PAD).astype(np.int64)
 
-    def _liked(self, history: Histories) -> sparse.csr_matrix:
-        """Users x items: the weights of their last ``n_last`` items."""
+    def _liked(self, history: Histories) -> tuple[np.ndarray, np.ndarray]:
+        """The last ``n_last`` items of each user, and what they count: (n, n_last), 0 for PAD."""
         items, _, values = history.last(self.n_last)
         weights = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
         weights = weights * np.maximum(values, 0) ** np.float32(self.value_power)
-        told = (items != PAD) & (weights > 0)
-        offsets = np.concatenate([[0], told.sum(axis=1).cumsum()])
-        return sparse.csr_matrix((weights[told], items[told], offsets), shape=(len(items), len(self.items_)))
+        return items, np.where(items == PAD, np.float32(0), weights)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})

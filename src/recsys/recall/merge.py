@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numba import njit
 
+from recsys.recall.seen import key, take_best
 from recsys.types import PAD, Candidates, MergedCandidates
 
 Method = Literal["reciprocal_rank", "snake"]
@@ -28,45 +30,61 @@ def merge(
     Ties go to the lower row number.
     """
     channels = tuple(found)
-    weight = np.array([(weights or {}).get(name, 1.0) for name in channels])
     n = len(next(iter(found.values())))
-    rows, items, ranks, scores, channel = _long(list(found.values()))
-
-    n_keys = int(items.max(initial=0)) + 1
-    keys, inverse = np.unique(rows * n_keys + items, return_inverse=True)
-    if method == "reciprocal_rank":
-        total = np.bincount(inverse, weight[channel] / (smoothing + 1 + ranks), minlength=len(keys))
-    else:
-        turn = np.empty(len(channels))
-        turn[np.argsort(-weight, kind="stable")] = np.arange(len(channels))
-        first = np.full(len(keys), np.inf)
-        np.minimum.at(first, inverse, ranks * len(channels) + turn[channel])
-        total = -first
-
-    key_rows, key_items = keys // n_keys, keys % n_keys
-    order = np.lexsort((key_items, -total, key_rows))
-    starts = np.searchsorted(key_rows[order], np.arange(n))
-    place = np.empty(len(keys), dtype=np.int64)
-    place[order] = np.arange(len(keys)) - starts[key_rows[order]]
-
     merged = MergedCandidates.none(channels, n, k)
-    kept = place < k
-    merged.items[key_rows[kept], place[kept]] = key_items[kept]
-    merged.scores[key_rows[kept], place[kept]] = total[kept]
-    column = place[inverse]
-    kept = column < k
-    at = rows[kept], column[kept], channel[kept]
-    merged.ranks[at] = ranks[kept]
-    merged.channel_scores[at] = scores[kept]
+    weight = np.array([(weights or {}).get(name, 1.0) for name in channels])
+    turn = np.empty(len(channels))
+    turn[np.argsort(-weight, kind="stable")] = np.arange(len(channels))
+    width = max(each.items.shape[1] for each in found.values())
+    lists = [each.top(width) for each in found.values()]
+    items, scores = np.stack([each.items for each in lists]), np.stack([each.scores for each in lists])
+    total = np.zeros(int(items.max(initial=0)) + 1)
+    place = np.full(len(total), PAD)
+    _merge(
+        items, scores, weight, turn, smoothing, method == "snake", total, place,
+        merged.items, merged.scores, merged.ranks, merged.channel_scores,
+    )  # fmt: skip
     return merged
 
 
-def _long(found: list[Candidates]) -> tuple[np.ndarray, ...]:
-    """All candidates one below another: row, item, rank, score, channel."""
-    parts = []
-    for number, candidates in enumerate(found):
-        rows, ranks = np.nonzero(candidates.items != PAD)
-        items, scores = candidates.items[rows, ranks], candidates.scores[rows, ranks]
-        parts.append((rows, items, ranks, scores, np.full(len(rows), number)))
-    rows, items, ranks, scores, channel = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return rows, items, ranks, scores, channel
+@njit(nogil=True, cache=True)
+def _merge(  # type: ignore[no-untyped-def]
+    items, scores, weight, turn, smoothing, snake, total, place,
+    best, best_scores, ranks, channel_scores,
+):  # fmt: skip
+    """Row by row; ``total`` and ``place``, an entry an item, are left as they came: 0 and PAD."""
+    n_channels, n, width = items.shape
+    keys, touched = (
+        np.empty(n_channels * width, dtype=np.uint64),
+        np.empty(n_channels * width, dtype=np.int64),
+    )
+    for row in range(n):
+        found = 0
+        for channel in range(n_channels):
+            for rank in range(width):
+                item = items[channel, row, rank]
+                if item == PAD:
+                    break
+                new = place[item] == PAD
+                if new:
+                    place[item], touched[found] = len(best[row]), item
+                    found += 1
+                if not snake:
+                    total[item] += weight[channel] / (smoothing + 1 + rank)
+                elif new or -total[item] > rank * n_channels + turn[channel]:
+                    total[item] = -(rank * n_channels + turn[channel])
+        for at in range(found):
+            keys[at] = key(total[touched[at]], touched[at])
+        take_best(keys, found, best[row], best_scores[row])
+        for at in range(min(found, len(best[row]))):
+            place[best[row, at]] = at
+        for channel in range(n_channels):
+            for rank in range(width):
+                item = items[channel, row, rank]
+                if item == PAD:
+                    break
+                if place[item] < len(best[row]):
+                    ranks[row, place[item], channel] = rank
+                    channel_scores[row, place[item], channel] = scores[channel, row, rank]
+        for at in range(found):
+            total[touched[at]], place[touched[at]] = 0, PAD

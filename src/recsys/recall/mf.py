@@ -48,7 +48,12 @@ class MfRecall:
                 random_state=self.seed,
             )
             model.fit(train.matrix(), show_progress=False)
-        self.user_factors_, self.item_factors_ = model.user_factors, model.item_factors
+        return self._use(model.user_factors, model.item_factors)
+
+    def _use(self, user_factors: np.ndarray, item_factors: np.ndarray) -> Self:
+        self.user_factors_, self.item_factors_ = user_factors, item_factors
+        # ALS leaves zeros where there is nothing to learn from.
+        self.unmet_ = np.flatnonzero(~item_factors.any(axis=1))
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
@@ -59,10 +64,9 @@ class MfRecall:
     def _answer(self, users: np.ndarray, history: Histories, k: int) -> Candidates:
         vectors = self.user_factors_[users]
         scores = _products(vectors, self.item_factors_)
-        # ALS leaves zeros where there is nothing to learn from.
         known = vectors.any(axis=1) & (users != PAD)
         scores[~known] = -np.inf
-        scores[:, ~self.item_factors_.any(axis=1)] = -np.inf
+        scores[:, self.unmet_] = -np.inf
         return best_unseen(scores, history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
@@ -84,15 +88,12 @@ class MfRecall:
     def load(cls, folder: Path) -> Self:
         arrays = read_arrays(folder / "factors.npz")
         channel = cls(**read_json(folder / "params.json"))
-        channel.user_factors_, channel.item_factors_ = arrays["users"], arrays["items"]
-        return channel
+        return channel._use(arrays["users"], arrays["items"])
 
 
 def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """``left @ right.T`` in products of one shape: BLAS adds in another order for another shape."""
-    n, d = left.shape
-    blocks = -(-n // ROWS)
-    padded = np.zeros((blocks * ROWS, d), dtype=left.dtype)
-    padded[:n] = left
-    products: np.ndarray = np.matmul(padded.reshape(blocks, ROWS, d), right.T)
-    return products.reshape(blocks * ROWS, len(right))[:n]
+    """``left @ right.T``, row by row: BLAS adds in another order for another shape."""
+    products = np.empty((len(left), len(right)), dtype=left.dtype)
+    for vector, row in zip(left, products, strict=True):
+        np.matmul(right, vector, out=row)
+    return products

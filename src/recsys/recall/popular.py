@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import in_blocks, seen_by
-from recsys.types import DAY, PAD, Candidates, Interactions, Requests
+from recsys.recall.seen import first_unseen
+from recsys.types import DAY, Candidates, Interactions, Requests
 
 
 @dataclass(kw_only=True, eq=False)
@@ -40,18 +40,7 @@ class PopularRecall:
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return in_blocks(requests, k, self.n_items_, lambda block: self._answer(block, k))
-
-    def _answer(self, requests: Requests, k: int) -> Candidates:
-        # No more than a whole history can fall out of the list.
-        width = k + int(requests.history.lengths.max(initial=0))
-        items, scores = self.items_[:width], self.scores_[:width]
-        seen = seen_by(requests.history, self.n_items_)[:, items]
-        unseen_first = np.argsort(seen, axis=1, kind="stable")[:, :k]
-        short = np.take_along_axis(seen, unseen_first, axis=1)
-        found = Candidates(items[unseen_first], scores[unseen_first])
-        found.items[short], found.scores[short] = PAD, -np.inf
-        return found.top(k)
+        return first_unseen(self.items_, self.scores_, self.n_items_, requests.history, k)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {"days": self.days})

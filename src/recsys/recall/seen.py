@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
 from scipy import sparse
 
 from recsys.types import PAD, Candidates, Histories, Requests
 
 BLOCK_CELLS = 1 << 23
 """Users times items held at once: 8 MB of marks, 32 MB of scores."""
-LOW = np.uint64(0xFFFF_FFFF)
+LOW, SIGN = 0xFFFF_FFFF, np.uint32(1 << 31)
+"""The lower half of a key; the sign of a float32."""
 
 
 def in_blocks(
@@ -19,6 +21,8 @@ def in_blocks(
 ) -> Candidates:
     """``answer`` for as many requests at a time as a block holds, at least ``k`` wide each."""
     size = max(BLOCK_CELLS // max(n_items, 1), 1)
+    if 0 < len(requests) <= size:
+        return answer(requests)
     blocks = [answer(requests[start : start + size]) for start in range(0, len(requests), size)]
     if not blocks:
         return Candidates.none(0, k)
@@ -27,65 +31,148 @@ def in_blocks(
     )
 
 
-def seen_by(history: Histories, n_items: int) -> np.ndarray:
-    """Mark (n, n_items) what each history holds."""
-    seen = np.zeros((len(history), n_items), dtype=bool)
-    rows, at = history.flat()
-    seen[rows, history.items[at]] = True
-    return seen
-
-
 def best_unseen(scores: np.ndarray, history: Histories, k: int) -> Candidates:
     """Pick the ``k`` best of all items by ``scores`` (n, n_items) float32, which it writes over.
 
     An item scored -inf is no candidate.
     """
+    found = Candidates.none(len(scores), k)
+    _pick(scores, history.items, history.starts, history.ends, found.items, found.scores)
+    return found
+
+
+def best_unseen_of(
+    items: np.ndarray, scores: np.ndarray, offsets: np.ndarray, n_items: int, history: Histories, k: int
+) -> Candidates:
+    """Pick the ``k`` best of some items: row i has those at ``[offsets[i], offsets[i + 1])``, none twice."""
+    found = Candidates.none(len(offsets) - 1, k)
+    met = history.items, history.starts, history.ends
+    _pick_of(items, scores, offsets, n_items, *met, found.items, found.scores)
+    return found
+
+
+def best_unseen_sums(
+    ids: np.ndarray, weights: np.ndarray, table: sparse.csr_matrix, history: Histories, k: int
+) -> Candidates:
+    """Pick the ``k`` best by the sum of some rows of ``table`` (m, n_items) float32, each times its weight.
+
+    ``ids`` (n, j) are row numbers, PAD for none; ``weights`` (n, j) float32. An item that no row names, and
+    what a weight of 0 names, is no candidate.
+    """
+    found = Candidates.none(len(ids), k)
+    met = history.items, history.starts, history.ends
+    sums = np.zeros(table.shape[1], dtype=np.float32)
+    _pick_sums(ids, weights, table.indptr, table.indices, table.data, sums, *met, found.items, found.scores)
+    return found
+
+
+def first_unseen(
+    items: np.ndarray, scores: np.ndarray, n_items: int, history: Histories, k: int
+) -> Candidates:
+    """Take the first ``k`` of one list for all, ``items`` with their ``scores``."""
+    found = Candidates.none(len(history), k)
+    met = history.items, history.starts, history.ends
+    _first(items, scores, n_items, *met, found.items, found.scores)
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _pick(scores, seen, starts, ends, best, best_scores):  # type: ignore[no-untyped-def]
     n, n_items = scores.shape
-    rows, at = history.flat()
-    scores[rows, history.items[at]] = -np.inf
-    # What equals the k-th best stays: ties are settled among all of them.
-    least = np.partition(scores, n_items - k, axis=1)[:, n_items - k, None] if k < n_items else -np.inf
-    rows, items = np.nonzero((scores >= least) & (scores > -np.inf))
-    return _best(_in_rows(n, rows, _keys(scores[rows, items], items)), k)
+    keys = np.empty(n_items, dtype=np.uint64)
+    for row in range(n):
+        for at in range(starts[row], ends[row]):
+            scores[row, seen[at]] = -np.inf
+        found = 0
+        for item in range(n_items):
+            if scores[row, item] > -np.inf:
+                keys[found] = key(scores[row, item], item)
+                found += 1
+        take_best(keys, found, best[row], best_scores[row])
 
 
-def best_unseen_of(candidates: sparse.csr_matrix, history: Histories, k: int) -> Candidates:
-    """Pick the ``k`` best of the items that ``candidates`` (n, n_items), with distinct columns, holds."""
-    n, n_items = candidates.shape
-    rows = np.repeat(np.arange(n), np.diff(candidates.indptr))
-    unseen = ~seen_by(history, n_items)[rows, candidates.indices]
-    keys = _keys(candidates.data[unseen], candidates.indices[unseen])
-    return _best(_in_rows(n, rows[unseen], keys), k)
+@njit(nogil=True, cache=True)
+def _pick_of(items, scores, offsets, n_items, seen, starts, ends, best, best_scores):  # type: ignore[no-untyped-def]
+    keys = np.empty(len(items), dtype=np.uint64)
+    marked = np.zeros(n_items, dtype=np.bool_)
+    for row in range(len(best)):
+        for at in range(starts[row], ends[row]):
+            marked[seen[at]] = True
+        found = 0
+        for at in range(offsets[row], offsets[row + 1]):
+            if not marked[items[at]]:
+                keys[found] = key(scores[at], items[at])
+                found += 1
+        take_best(keys, found, best[row], best_scores[row])
+        for at in range(starts[row], ends[row]):
+            marked[seen[at]] = False
 
 
-def _in_rows(n: int, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """``keys`` of ascending ``rows`` as a matrix (n, longest row), filled up with 0."""
-    lengths = np.bincount(rows, minlength=n)
-    columns = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    filled = np.zeros((n, lengths.max(initial=0)), dtype=np.uint64)
-    filled[rows, columns] = keys
-    return filled
+@njit(nogil=True, cache=True)
+def _pick_sums(  # type: ignore[no-untyped-def]
+    ids, weights, offsets, items, values, sums, seen, starts, ends, best, best_scores
+):
+    touched = np.empty(len(sums), dtype=np.int32)
+    keys = np.empty(len(sums), dtype=np.uint64)
+    for row in range(len(ids)):
+        n = 0
+        for place in range(ids.shape[1]):
+            each, weight = ids[row, place], weights[row, place]
+            if each == PAD or weight == 0:
+                continue
+            for at in range(offsets[each], offsets[each + 1]):
+                item, amount = items[at], weight * values[at]
+                if sums[item] == 0 and amount != 0:
+                    touched[n] = item
+                    n += 1
+                sums[item] += amount
+        for at in range(starts[row], ends[row]):
+            sums[seen[at]] = 0
+        found = 0
+        for at in range(n):
+            item = touched[at]
+            if sums[item] != 0:
+                keys[found] = key(sums[item], item)
+                found += 1
+                sums[item] = 0
+        take_best(keys, found, best[row], best_scores[row])
 
 
-def _keys(scores: np.ndarray, items: np.ndarray) -> np.ndarray:
+@njit(nogil=True, cache=True)
+def _first(items, scores, n_items, seen, starts, ends, best, best_scores):  # type: ignore[no-untyped-def]
+    marked = np.zeros(n_items, dtype=np.bool_)
+    for row in range(len(best)):
+        for at in range(starts[row], ends[row]):
+            marked[seen[at]] = True
+        found = 0
+        for place in range(len(items)):
+            if found == best.shape[1]:
+                break
+            if not marked[items[place]]:
+                best[row, found], best_scores[row, found] = items[place], scores[place]
+                found += 1
+        for at in range(starts[row], ends[row]):
+            marked[seen[at]] = False
+
+
+@njit(nogil=True, cache=True)
+def key(score, item):  # type: ignore[no-untyped-def]
     """One integer a candidate, in the order of scores and, among equal ones, of falling row numbers."""
-    # + 0 makes -0.0 a 0.0; then the bits of positive floats sort as the floats do, of negative ones the other
-    # way round.
-    bits = (scores.astype(np.float32, copy=False) + np.float32(0)).view(np.uint32)
-    bits = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    return bits.astype(np.uint64) << np.uint64(32) | LOW - items.astype(np.uint64)
+    bits = np.float32(score + np.float32(0)).view(np.uint32)  # + 0 makes -0.0 a 0.0
+    # The bits of positive floats sort as the floats do, of negative ones the other way round.
+    upper = ~bits if bits & SIGN else bits | SIGN
+    return np.uint64(upper) << np.uint64(32) | np.uint64(LOW - item)
 
 
-def _best(keys: np.ndarray, k: int) -> Candidates:
-    """Pick the largest ``k`` keys of each row; a key of 0 is no candidate."""
-    width = keys.shape[1]
-    if width > k:
-        keys = np.partition(keys, width - k, axis=1)[:, width - k :]
-    keys = np.sort(keys, axis=1)[:, ::-1]
-    bits = (keys >> np.uint64(32)).astype(np.uint32)
-    scores = np.where(bits >> 31, bits & np.uint32((1 << 31) - 1), ~bits).view(np.float32)
-    found = keys != 0
-    return Candidates(
-        np.where(found, (LOW - (keys & LOW)).astype(np.int64), PAD),
-        np.where(found, scores, np.float32(-np.inf)),
-    ).top(k)
+@njit(nogil=True, cache=True)
+def take_best(keys, n, best, scores):  # type: ignore[no-untyped-def]
+    """Write the items and scores of the largest of the first ``n`` keys, largest first."""
+    k = min(n, len(best))
+    if k < n:
+        keys[:k] = np.partition(keys[:n], n - k)[n - k :]
+    keys[:k].sort()
+    for rank in range(k):
+        each = keys[k - 1 - rank]
+        upper = np.uint32(each >> np.uint64(32))
+        bits = upper ^ SIGN if upper & SIGN else ~upper
+        best[rank], scores[rank] = LOW - np.int64(each & np.uint64(LOW)), np.uint32(bits).view(np.float32)

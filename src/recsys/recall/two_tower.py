@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from scipy import sparse
 
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
@@ -147,7 +146,7 @@ class TwoTowerRecall:
     def _answer(self, requests: Requests, k: int) -> Candidates:
         vectors = self.user_vectors(requests)
         if self.faiss_index is not None:
-            return best_unseen_of(self._nearest(vectors, requests, k), requests.history, k)
+            return best_unseen_of(*self._nearest(vectors, requests, k), requests.history, k)
         scores = np.full((len(vectors), len(self.item_vectors_)), -np.inf, dtype=np.float32)
         # One by one: sums depend on the shape of a product.
         for row in np.flatnonzero(vectors.any(axis=1)):
@@ -155,8 +154,10 @@ class TwoTowerRecall:
         scores[:, self.unmet_] = -np.inf
         return best_unseen(scores, requests.history, k)
 
-    def _nearest(self, vectors: np.ndarray, requests: Requests, k: int) -> sparse.csr_matrix:
-        """What the index finds, (n, n_items): no more than a whole history can fall out of the list."""
+    def _nearest(
+        self, vectors: np.ndarray, requests: Requests, k: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """What the index finds, for `best_unseen_of`: no more than a history can fall out of a list."""
         met = np.flatnonzero(self.inputs_.rows)
         scores, items, ends = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.int64)], [0]
         for vector, length in zip(vectors, requests.history.lengths.tolist(), strict=True):
@@ -165,5 +166,4 @@ class TwoTowerRecall:
             scores.append(score[found])
             items.append(met[at[found]])
             ends.append(ends[-1] + found.sum())
-        shape = (len(vectors), len(self.item_vectors_))
-        return sparse.csr_matrix((np.concatenate(scores), np.concatenate(items), ends), shape=shape)
+        return np.concatenate(items), np.concatenate(scores), np.array(ends), len(self.item_vectors_)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import best_unseen_of, in_blocks
+from recsys.recall.seen import best_unseen_sums
 from recsys.types import PAD, Candidates, Interactions, Requests
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class UserCfRecall:
         return self.attribute_only or self.attribute_weight != 1
 
     def fit(self, train: Interactions) -> Self:
-        # Here, because serving a fitted table needs no numba.
+        # Here, because answering needs none of it.
         from recsys.recall import cooccurrence
 
         sequences = cooccurrence.Sequences.of(train)
@@ -112,17 +112,9 @@ class UserCfRecall:
         return sparse.csr_matrix((weights, last.items, last.offsets), shape=(len(last.lengths), last.n_items))
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return in_blocks(requests, k, self.last_items_.shape[1], lambda block: self._answer(block, k))
-
-    def _answer(self, requests: Requests, k: int) -> Candidates:
-        users = self.users_[requests.users]
-        known = (users != PAD) & (requests.users != PAD)[:, None]
-        offsets = np.concatenate([[0], known.sum(axis=1).cumsum()])
-        neighbours = sparse.csr_matrix(
-            (self.similarities_[requests.users][known], users[known], offsets),
-            shape=(len(users), len(self.users_)),
-        )
-        return best_unseen_of(neighbours @ self.last_items_, requests.history, k)
+        neighbours = np.where(requests.users[:, None] == PAD, PAD, self.users_[requests.users])
+        similarities = self.similarities_[requests.users]
+        return best_unseen_sums(neighbours, similarities, self.last_items_, requests.history, k)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
