@@ -24,7 +24,7 @@ def evaluation(recommender, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluation")
     recommender.save(folder / "recommender")
     write_arrays(folder / "per_user.npz", {"user_idx": np.arange(4), "ndcg_at_10": np.full(4, 0.2)})
-    write_json(folder / "metrics.json", {"ndcg_at_10": 0.2, "recall_at_100": 0.5})
+    write_json(folder / "metrics.json", {"ndcg_at_10": 0.2, "recall_at_10": 0.5})
     (folder / "params.yaml").write_text(PARAMS)
     (folder / "data").mkdir()
     (folder / "data" / "events.csv").write_text("user,item\n")
