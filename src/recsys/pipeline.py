@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from recsys.rerank import Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
 FALLBACK = "popular"
-FULL = "full"
+FULL, UNRANKED = "full", "unranked"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Recommendations:
 
     ``items`` int64, ``scores`` float32 (the ranker's), ``ranked`` int64 each item's place before re-ranking,
     ``moves`` int8 codes of `Move`, ``probabilities`` by task, ``merged`` what each channel said of them.
-    ``served_by`` (n,) is "full", or "popular" for whoever no personal channel knows.
+    ``served_by`` (n,) is "full", "popular" for whoever no personal channel knows, or "unranked".
     """
 
     requests: Requests
@@ -99,6 +100,23 @@ class Recommendations:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def without(self, items: np.ndarray) -> Recommendations:
+        """Lists that lack ``items`` (m,), as long as before: what is left moves up."""
+        if not len(items):
+            return self
+        gone = np.isin(self.items, items)
+        order = np.argsort(gone, axis=1, kind="stable")
+        gone = _at(gone, order)
+        return replace(
+            self,
+            items=np.where(gone, PAD, _at(self.items, order)),
+            scores=np.where(gone, np.float32(-np.inf), _at(self.scores, order)),
+            ranked=np.where(gone, PAD, _at(self.ranked, order)),
+            moves=_at(self.moves, order),
+            probabilities={task: _at(each, order) for task, each in self.probabilities.items()},
+            merged=self.merged.take(order),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +148,23 @@ class Recommender:
         """
         return Requests.of(users, self.past, self.now if now is None else now)
 
-    def recall(self, requests: Requests, k: int = 0) -> MergedCandidates:
-        """Candidates of all channels, merged; ``k`` of them where that is more than ``merging.k``."""
-        found = {
-            name: each.recall(requests, self.merging.quota(name, k)) for name, each in self.channels.items()
-        }
+    def recall(
+        self,
+        requests: Requests,
+        k: int = 0,
+        only: Collection[str] | None = None,
+        spent: dict[str, float] | None = None,
+    ) -> MergedCandidates:
+        """Candidates of all channels, or of those ``only``, merged; ``k`` where ``merging.k`` is less.
+
+        ``spent`` is told the seconds that each channel took.
+        """
+        found = {}
+        for name in only if only is not None else self.channels:
+            began = perf_counter()
+            found[name] = self.channels[name].recall(requests, self.merging.quota(name, k))
+            if spent is not None:
+                spent[name] = perf_counter() - began
         return self.merging(found, k)
 
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
@@ -156,6 +186,20 @@ class Recommender:
             probabilities={task: _at(each, order) for task, each in scores.probabilities.items()},
             merged=merged.take(order),
             served_by=np.where(known, FULL, FALLBACK),
+        )
+
+    def unranked(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
+        """Whole candidate lists in the order of the merge, for when there is no time to rank."""
+        places = np.where(merged.items == PAD, PAD, np.arange(merged.items.shape[1]))
+        return Recommendations(
+            requests=requests,
+            items=merged.items,
+            scores=merged.scores,
+            ranked=places,
+            moves=np.zeros(places.shape, dtype=np.int8),
+            probabilities={},
+            merged=merged,
+            served_by=np.full(len(requests), UNRANKED, dtype=object),
         )
 
     def rerank(self, ranked: Recommendations, k: int) -> Recommendations:

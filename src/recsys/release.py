@@ -24,6 +24,8 @@ from recsys.artifacts import (
 )
 
 MANIFEST = "manifest.json"
+RECOMMENDER = "recommender"
+"""Part of a release that holds the `recsys.pipeline.Recommender`."""
 SCHEMA_VERSION = 1
 UNKNOWN = "unknown"
 CODE = ("src", "notebooks", "params.yaml", "dvc.yaml")

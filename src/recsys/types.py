@@ -44,6 +44,19 @@ class Histories:
     def __getitem__(self, rows: np.ndarray | slice) -> Histories:
         return replace(self, starts=self.starts[rows], ends=self.ends[rows])
 
+    def then(self, items: np.ndarray, timestamps: np.ndarray, values: np.ndarray) -> Histories:
+        """The one history that this is with more in it, in the order of time; equal times stay in order."""
+        own = slice(self.starts[0], self.ends[0])
+        when = np.concatenate([self.timestamps[own], timestamps])
+        order = np.argsort(when, kind="stable")
+        return Histories(
+            items=np.concatenate([self.items[own], items])[order].astype(np.int32),
+            timestamps=when[order].astype(np.int64),
+            values=np.concatenate([self.values[own], values])[order].astype(np.float32),
+            starts=np.zeros(1, dtype=np.int64),
+            ends=np.array([len(when)]),
+        )
+
     def last(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Last ``n``, newest first: items (padded with PAD), timestamps, values, each (rows, n)."""
         at = self.ends[:, None] - 1 - np.arange(n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,14 @@ class Vocabulary:
         """Row numbers, int64; PAD where an id is unknown."""
         wanted = pd.Index([str(each) for each in ids], dtype=object)
         return np.asarray(self.ids.get_indexer(wanted)).astype(np.int64)
+
+    def row(self, id_: str) -> int:
+        """Row number of one id, PAD where it is unknown."""
+        return self._rows.get(id_, PAD)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {id_: row for row, id_ in enumerate(self.ids.tolist())}
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Ids of ``rows``, None where PAD."""

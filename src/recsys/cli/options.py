@@ -14,8 +14,6 @@ LONGEST_ID = 256
 """Characters."""
 MOST = 1000
 """Items in a list."""
-RECOMMENDER = "recommender"
-"""Part of a release that holds the `Recommender`."""
 
 
 class ArgumentError(Exception):
@@ -58,7 +56,7 @@ def folder_of(release: str | None, releases: Path) -> Path:
 
 def load_recommender(release: str | None, releases: Path) -> Recommender:
     """The recommender of a release, verified first."""
-    from recsys.release import ReleaseError, verify
+    from recsys.release import RECOMMENDER, ReleaseError, verify
 
     folder = verify(folder_of(release, releases)).folder
     from recsys.pipeline import Recommender  # after: a damaged release is told before torch is loaded

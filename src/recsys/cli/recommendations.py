@@ -91,7 +91,8 @@ def recommend(
 def _to_one(
     recommender: Recommender, user: str, k: int, now: int | None, explain: bool, as_json: bool
 ) -> None:
-    from recsys.cli.shown import entries, lines
+    from recsys.cli.shown import lines
+    from recsys.entries import entries
     from recsys.pipeline import FALLBACK
     from recsys.types import PAD
 

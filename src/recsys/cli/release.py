@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import RECOMMENDER, RELEASES, ArgumentError, Releases, folder_of
+from recsys.cli.options import RELEASES, ArgumentError, Releases, folder_of
 
 if TYPE_CHECKING:
     from recsys.gate import Gate, Row
@@ -51,7 +51,7 @@ def build(
     """  # noqa: D301
     import recsys.release
     from recsys.gate import PER_USER
-    from recsys.release import ReleaseError, code_revision, data_hash
+    from recsys.release import RECOMMENDER, ReleaseError, code_revision, data_hash
 
     if not data.is_dir() or not any(data.iterdir()):
         raise ReleaseError(f"{data}: is no folder with data")

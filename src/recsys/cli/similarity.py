@@ -38,7 +38,8 @@ def similar(
       recsys similar --item "Toy Story (1995)" --k 5 --json
     """  # noqa: D301
     recommender = load_recommender(release, releases)
-    from recsys.cli.shown import item_entries, lines
+    from recsys.cli.shown import lines
+    from recsys.entries import item_entries
     from recsys.types import PAD
 
     if "item_cf" not in recommender.channels:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+from numba import njit
 from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
@@ -148,21 +149,11 @@ class ItemCfRecall:
 
         Of equal ones the lower row number.
         """
+        sources = np.full(items.shape, PAD, dtype=np.int64)
         liked, weights = self._liked(requests.history)
-        row, place = np.nonzero(weights)
-        source = liked[row, place]
-        of, column = np.nonzero(self.items_[source] != PAD)
-        amounts = weights[row, place][of] * self.similarities_[source[of], column]
-        n_items = len(self.items_)
-        keys, sources = row[of] * n_items + self.items_[source[of], column], source[of]
-        order = np.lexsort((-sources, amounts, keys))
-        keys, sources = keys[order], sources[order]
-        wanted = np.arange(len(items))[:, None] * n_items + items
-        last = np.searchsorted(keys, wanted, side="right") - 1
-        if not len(keys):
-            return np.full(items.shape, PAD, dtype=np.int64)
-        hit = (last >= 0) & (keys[last] == wanted) & (items != PAD)
-        return np.where(hit, sources[last], PAD).astype(np.int64)
+        place = np.full(len(self.items_), PAD)
+        _because(liked, weights, self.items_, self.similarities_, items, place, sources)
+        return sources
 
     def _liked(self, history: Histories) -> tuple[np.ndarray, np.ndarray]:
         """The last ``n_last`` items of each user, and what they count: (n, n_last), 0 for PAD."""
@@ -183,3 +174,30 @@ class ItemCfRecall:
         arrays = read_arrays(folder / "item_similar.npz")
         channel = cls(**read_json(folder / "params.json"), categories=arrays.get("categories"))
         return channel._use(arrays["items"], arrays["similarities"])
+
+
+@njit(nogil=True, cache=True)
+def _because(liked, weights, similar, similarities, items, place, sources):  # type: ignore[no-untyped-def]
+    """Row by row; ``place``, an entry an item, is left as it came: PAD."""
+    most = np.empty(items.shape[1], dtype=np.float32)
+    for row in range(len(items)):
+        most[:] = 0
+        for at in range(items.shape[1]):
+            if items[row, at] != PAD:
+                place[items[row, at]] = at
+        for each in range(liked.shape[1]):
+            source, weight = liked[row, each], weights[row, each]
+            if source == PAD or weight == 0:
+                continue
+            for column in range(similar.shape[1]):
+                if similar[source, column] == PAD:
+                    break
+                at = place[similar[source, column]]
+                if at == PAD:
+                    continue
+                amount = weight * similarities[source, column]
+                if amount > most[at] or (amount == most[at] and amount > 0 and source < sources[row, at]):
+                    most[at], sources[row, at] = amount, source
+        for at in range(items.shape[1]):
+            if items[row, at] != PAD:
+                place[items[row, at]] = PAD

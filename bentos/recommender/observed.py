@@ -1,0 +1,27 @@
+"""What Prometheus is told, beside BentoML's own."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+BUCKETS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0015,
+    0.002,
+    0.003,
+    0.004,
+    0.006,
+    0.008,
+    0.012,
+    0.02,
+    0.05,
+    0.1,
+    0.25,
+    1,
+)
+STAGES = Histogram("recsys_stage_seconds", "Time by stage and channel.", ["stage"], buckets=BUCKETS)
+ANSWERS = Counter("recsys_answers_total", "Answers by step of the fallback chain.", ["served_by"])
+CACHED = Counter("recsys_cached_answers_total", "Answers that the cache had.")

@@ -1,0 +1,66 @@
+"""The BentoML service: a release, a store, and the app that answers."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import bentoml
+from app import Service, Settings, app_of
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from recsys.release import ReleaseError, list_releases
+from recsys.serving import Live
+from recsys.store import open_store
+
+
+def settings() -> Settings:
+    """What the environment says."""
+    told = {name: os.environ.get(f"RECSYS_{name.upper()}") for name in Settings.__dataclass_fields__}
+    kinds = {
+        "deadline_ms": float,
+        "cache_seconds": float,
+        "cache_users": int,
+        "max_body": int,
+        "releases": Path,
+    }
+    given = {name: kinds.get(name, str)(value) for name, value in told.items() if value is not None}
+    return Settings(**{"releases": Path("artifacts/releases"), "store": "artifacts/store", **given})
+
+
+class Mounted:
+    """The app, once the worker has made it."""
+
+    app: Starlette
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+MOUNTED = Mounted()
+
+
+@bentoml.service(
+    name="recommender",
+    traffic={"timeout": 10},
+    metrics={"enabled": True},
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(MOUNTED, path="/")
+class RecommenderService:
+    """Loads the release that RECSYS_RELEASE names, or the newest one."""
+
+    def __init__(self) -> None:
+        own = settings()
+        wanted = os.environ.get("RECSYS_RELEASE")
+        known = {release.id: release.folder for release in list_releases(own.releases)}
+        if not known or (wanted is not None and wanted not in known):
+            raise ReleaseError(f"{own.releases}: holds no release {wanted or ''}")
+        live = Live.load(known[wanted] if wanted else list(known.values())[-1])
+        MOUNTED.app = app_of(Service(own, live, open_store(own.store)))
+        # Collections of all that was loaded would stop requests for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1000)

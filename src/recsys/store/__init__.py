@@ -1,0 +1,61 @@
+"""What people did since the release was made: every worker and machine reads it at the next request.
+
+Behind one interface: `embedded` needs no server, workers of one machine share it; `redis` is for many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+MOST = 500
+"""Events that are kept of a user; older ones give way."""
+
+
+class StoreError(Exception):
+    """The store cannot be read or written now; the message says why and names it."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A user met ``item_id`` at ``timestamp`` (seconds); ``value`` as in the interactions, None if untold."""
+
+    item_id: str
+    timestamp: int
+    value: float | None = None
+
+
+class EventStore(Protocol):
+    """Events of users, oldest first as they came, `MOST` of each at most.
+
+    ``read`` gives them as they are stored, b"" for whoever did nothing: equal bytes are equal events, so they
+    tell whether an answer is still good. Methods raise StoreError.
+    """
+
+    def append(self, user_id: str, events: Sequence[Event]) -> None: ...
+    def read(self, user_id: str) -> bytes: ...
+    def close(self) -> None: ...
+
+
+def encode(event: Event) -> bytes:
+    """One line of JSON without its end."""
+    return orjson.dumps([event.item_id, event.timestamp, event.value])
+
+
+def decode(stored: bytes) -> list[Event]:
+    """Events of what `EventStore.read` gave."""
+    return [Event(*orjson.loads(line)) for line in stored.split(b"\n")] if stored else []
+
+
+def open_store(url: str) -> EventStore:
+    """Open the store at ``url``: ``redis://...``, or a folder for the embedded one; else StoreError."""
+    if url.startswith(("redis://", "rediss://", "unix://")):
+        from recsys.store.redis import RedisStore
+
+        return RedisStore(url)
+    from recsys.store.embedded import EmbeddedStore
+
+    return EmbeddedStore(url)
