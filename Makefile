@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
-USER_ID ?= 11
+USER_ID ?= 1016
 
 # The splits need nothing of each other: a process for each, then what waits for both. `--single-item`, for a
 # process that looked at `data` too would find it locked by the other.
@@ -14,9 +14,10 @@ REPRO = dvc repro data \
 
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
+export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline sample test check lab bench lock clean
+.PHONY: help setup pipeline sample serve test check lab bench lock clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +37,10 @@ sample: setup  ## the same on a seeded share of the users, in .sample/; the full
 	python notebooks/sample.py params.sample.yaml .sample
 	cd .sample && PYTHONPATH=src && export PYTHONPATH && $(REPRO)
 	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
+
+serve: setup  ## the newest release as a service with its page, on http://localhost:3000
+	cd bentos/recommender && RECSYS_RELEASES=$(CURDIR)/artifacts/releases RECSYS_STORE=$(CURDIR)/artifacts/store \
+		bentoml serve service:RecommenderService --port 3000
 
 test: setup  ## all tests
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup

@@ -12,8 +12,8 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any, TypeVar
 
-import orjson
 import bodies
+import orjson
 from observed import ANSWERS, CACHED, STAGES
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette

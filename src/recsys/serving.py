@@ -130,9 +130,10 @@ class Live:
         self, ask: Ask, requests: Requests, step: str, spent: dict[str, float], deadline: float = np.inf
     ) -> Recommendations:
         """Page ``ask.page``: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
-        ours, depth = self.recommender, (ask.page + 1) * ask.k + len(ask.exclude)
+        ours = self.recommender
         began = perf_counter()
-        merged = ours.recall(requests, depth, self._channels(step), spent)
+        # As deep for every page: a deeper list would be another list.
+        merged = ours.recall(requests, ask.k, self._channels(step), spent)
         spent["recall"] = perf_counter() - began
         if step == FULL and perf_counter() < deadline:
             ranked = ours.rank(requests, merged)

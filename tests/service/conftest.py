@@ -1,0 +1,76 @@
+"""The service's app on a tiny release, without BentoML around it."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from recsys import release
+from recsys.pipeline import Recommender
+from recsys.serving import Live
+from recsys.store import open_store
+
+BENTO = Path(__file__).parents[2] / "bentos" / "recommender"
+sys.path.insert(0, str(BENTO))
+
+from app import Service, Settings, app_of  # noqa: E402
+
+TOKEN = "a token for tests"
+
+
+@dataclass
+class Running:
+    """The app's client, and what is behind it."""
+
+    client: TestClient
+    service: Service
+
+    def post(self, path: str, body: object, **options):
+        return self.client.post(path, json=body, **options)
+
+    def ids(self, **body) -> list[str]:
+        answer = self.post("/recommend", body)
+        assert answer.status_code == 200, answer.text
+        return [item["item_id"] for item in answer.json()["items"]]
+
+
+def build(recommender: Recommender, into: Path, **params) -> release.Release:
+    """A release of ``recommender``; other ``params`` give another id."""
+    folder = into / "unpublished"
+    recommender.save(folder / "recommender")
+    return release.build(
+        {"recommender": folder / "recommender"},
+        into,
+        params=params,
+        metrics={"ndcg_at_10": 0.2},
+        data_hash="data",
+        fingerprint=recommender.ranker.inputs_.spec.fingerprint,
+        newest_event=recommender.now - 1,
+        revision="revision",
+    )
+
+
+@pytest.fixture(scope="session")
+def releases(recommender, tmp_path_factory) -> Path:
+    """A folder with two releases."""
+    into = tmp_path_factory.mktemp("releases")
+    for number in (1, 2):
+        build(recommender, into, number=number)
+    return into
+
+
+@pytest.fixture(scope="session")
+def lives(releases) -> list[Live]:
+    return [Live.load(each.folder) for each in release.list_releases(releases)]
+
+
+@pytest.fixture
+def running(releases, lives, tmp_path) -> Iterator[Running]:
+    settings = Settings(releases, str(tmp_path / "store"), admin_token=TOKEN)
+    service = Service(settings, lives[0], open_store(settings.store))
+    with TestClient(app_of(service), raise_server_exceptions=False) as client:
+        yield Running(client, service)
+    service.store.close()

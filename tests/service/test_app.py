@@ -1,0 +1,196 @@
+import json
+import shutil
+
+import pytest
+from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
+
+from recsys.store import StoreError
+
+TOKEN = {"authorization": "Bearer a token for tests"}
+
+
+def test_a_user_gets_an_ordered_list_and_is_told_its_release(running, lives):
+    answer = running.post("/recommend", {"user_id": "u3", "k": 5}).json()
+    assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5]
+    assert (answer["release"], answer["served_by"]) == (lives[0].id, "full")
+    assert "reason" not in answer["items"][0]
+
+
+def test_an_integer_is_an_id_too(running, lives):
+    users = lives[0].recommender.catalogue.users
+    assert "7" not in users.ids
+    assert running.post("/recommend", {"user_id": 7}).json()["user_id"] == "7"
+
+
+def test_an_unknown_user_gets_what_is_popular(running):
+    assert running.post("/recommend", {"user_id": "nobody"}).json()["served_by"] == "popular"
+
+
+def test_an_event_moves_the_next_answer(running):
+    before = running.ids(user_id="u3", k=5)
+    assert running.post("/events", {"user_id": "u3", "events": [{"item_id": before[0]}]}).json()["kept"] == 1
+    after = running.ids(user_id="u3", k=5)
+    assert before[0] not in after
+
+
+def test_the_same_question_has_the_same_answer_until_something_happens(running):
+    ask = {"user_id": "u3", "k": 5}
+    first = running.post("/recommend", ask).content
+    assert running.post("/recommend", ask).content == first  # timings too: it is the kept one
+    running.post("/events", {"user_id": "u3", "events": [{"item_id": "i1"}]})
+    assert running.post("/recommend", ask).content != first
+
+
+def test_events_from_another_worker_are_seen_at_once(running):
+    from recsys.store import Event
+
+    before = running.ids(user_id="u3", k=5)
+    running.service.store.append("u3", [Event(before[0], running.service.live.now())])
+    assert before[0] not in running.ids(user_id="u3", k=5)
+
+
+def test_excluded_items_stay_away(running):
+    before = running.ids(user_id="u3", k=5)
+    assert not set(before[:3]) & set(running.ids(user_id="u3", k=5, exclude=before[:3]))
+
+
+def test_picks_make_a_list(running):
+    answer = running.post("/interests", {"items": ["i1", "i2"], "k": 5, "explain": True}).json()
+    assert answer["served_by"] == "full"
+    assert not {"i1", "i2"} & {item["item_id"] for item in answer["items"]}
+
+
+def test_a_batch_is_as_one_by_one(running):
+    lists = running.post("/batch", {"user_ids": ["u3", "nobody"], "k": 5}).json()["lists"]
+    assert [[item["item_id"] for item in each["items"]] for each in lists] == [
+        running.ids(user_id="u3", k=5),
+        running.ids(user_id="nobody", k=5),
+    ]
+
+
+def test_similar_items_and_an_unknown_one(running):
+    assert running.post("/similar_items", {"item_id": "i1", "k": 3}).json()["items"]
+    answer = running.post("/similar_items", {"item_id": "never heard of"})
+    assert (answer.status_code, answer.json()) == (404, {"error": "there is no item 'never heard of'"})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/recommend", {}, "user_id: Field required"),
+        ("/recommend", {"user_id": ""}, "user_id: "),
+        ("/recommend", {"user_id": "u" * (LONGEST_ID + 1)}, "user_id: "),
+        ("/recommend", {"user_id": True}, "user_id: "),
+        ("/recommend", {"user_id": "u1", "k": 0}, "k: "),
+        ("/recommend", {"user_id": "u1", "k": MOST_ITEMS + 1}, "k: "),
+        ("/recommend", {"user_id": "u1", "page": -1}, "page: "),
+        ("/recommend", {"user_id": "u1", "exclude": ["i"] * (MOST_IDS + 1)}, "exclude: "),
+        ("/recommend", {"user_id": "u1", "colour": "red"}, "colour: Extra inputs"),
+        ("/recommend", {"user_id": "u1", "context": {"now": -5}}, "context.now: "),
+        ("/events", {"user_id": "u1", "events": []}, "events: "),
+        ("/events", {"user_id": "u1", "events": [{"item_id": "i", "value": 1e300}]}, "events.0.value: "),
+        ("/batch", {"user_ids": []}, "user_ids: "),
+    ],
+)
+def test_a_bad_field_is_named(running, path, body, told):
+    answer = running.post(path, body)
+    assert answer.status_code == 422
+    assert told in answer.json()["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[1]", b'"text"', b"\xff", b'{"user_id": "\\ud800"}'])
+def test_what_is_no_question_is_told_so(running, body):
+    answer = running.client.post("/recommend", content=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
+def test_a_large_body_is_refused(running):
+    answer = running.client.post("/recommend", content=b" " * (running.service.settings.max_body + 1))
+    assert answer.status_code == 413
+
+
+def test_a_failure_of_ours_tells_nothing_of_the_inside(running, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(running.service, "_answered", fail)
+    answer = running.post("/recommend", {"user_id": "u3"})
+    assert (answer.status_code, answer.json()) == (500, {"error": "something went wrong here"})
+
+
+def test_without_the_store_answers_go_on_and_say_so(running, monkeypatch):
+    def away(*_):
+        raise StoreError("away")
+
+    whole = running.ids(user_id="u3", k=5)
+    monkeypatch.setattr(running.service.store, "read", away)
+    answer = running.post("/recommend", {"user_id": "u3", "k": 5}).json()
+    assert answer["served_by"] == "without_events"
+    assert [item["item_id"] for item in answer["items"]] == whole
+    assert running.post("/events", {"user_id": "u3", "events": [{"item_id": "i1"}]}).status_code == 503
+
+
+def test_another_release_takes_over(running, lives):
+    running.ids(user_id="u3")
+    answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
+    assert answer.status_code == 200
+    assert running.post("/recommend", {"user_id": "u3"}).json()["release"] == lives[1].id
+    assert running.client.get("/release").json()["release"] == lives[1].id
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer "}])
+def test_only_the_admin_swaps(running, lives, headers):
+    assert running.post("/admin/release", {"release": lives[1].id}, headers=headers).status_code == 401
+    assert running.service.live is lives[0]
+
+
+def test_without_a_token_set_nobody_swaps(running, lives):
+    running.service.settings.admin_token = ""
+    headers = {"authorization": "Bearer "}
+    assert running.post("/admin/release", {"release": lives[1].id}, headers=headers).status_code == 401
+
+
+def _files(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_a_damaged_release_is_refused_and_the_old_one_stays(running, lives, releases, tmp_path, damage):
+    healthy = releases / lives[1].id
+    running.service.settings.releases = tmp_path
+    for number, name in enumerate(_files(healthy)):
+        copy = tmp_path / lives[1].id
+        shutil.copytree(healthy, copy)
+        content = bytearray((copy / name).read_bytes())
+        if damage == "missing":
+            (copy / name).unlink()
+        elif damage == "truncated":
+            (copy / name).write_bytes(content[: len(content) // 2])
+        else:
+            content[len(content) * number % 97 % len(content)] ^= 1
+            (copy / name).write_bytes(content)
+        answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
+        assert answer.status_code == 409, name
+        assert answer.json()["error"] == f"release {lives[1].id} is refused; {lives[0].id} stays"
+        shutil.rmtree(copy)
+    assert running.service.live is lives[0]
+    assert running.ids(user_id="u3")
+
+
+def test_openapi_describes_each_endpoint_with_an_example(running):
+    told = running.client.get("/openapi.json").json()
+    assert told["openapi"] == "3.1.0"
+    for path in ("/recommend", "/similar_items", "/interests", "/events", "/batch"):
+        body = told["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        model = told["components"]["schemas"][body.rsplit("/", 1)[1]]
+        example = model["examples"][0]
+        assert running.post(path, example).status_code in (200, 404), (path, json.dumps(example))
+
+
+def test_the_page_and_its_parts_are_served(running):
+    for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")):
+        answer = running.client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+    assert running.client.get("/app.py").status_code == 404

@@ -1,0 +1,165 @@
+"""One contract for both engines, each a real one."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recsys.store import MOST, Event, EventStore, StoreError, decode, open_store
+from recsys.store.redis import PAUSE, RedisStore
+
+ENGINES = ["embedded", "redis"]
+events = st.builds(
+    Event,
+    st.text(min_size=1, max_size=20),
+    st.integers(0, 1 << 40),
+    st.none() | st.floats(-1e6, 1e6, width=32),
+)
+
+
+class Server:
+    """A Redis of our own, which can be stopped and started."""
+
+    def __init__(self) -> None:
+        with socket.socket() as any_free:
+            any_free.bind(("127.0.0.1", 0))
+            self.port = any_free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                redis.Redis(port=self.port).ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server does not come up")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    assert shutil.which("redis-server"), "redis-server is missing: apt-get install redis-server"
+    running = Server()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def url(request, server, tmp_path) -> str:
+    if request.param == "embedded":
+        return str(tmp_path / "store")
+    redis.Redis(port=server.port).flushall()
+    return server.url
+
+
+@pytest.fixture
+def store(url) -> Iterator[EventStore]:
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+both = pytest.mark.parametrize("url", ENGINES, indirect=True)
+runs = st.lists(st.lists(events, min_size=1, max_size=5), max_size=4)
+
+
+@both
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(appended=runs, user_id=st.text(min_size=1, max_size=300))
+def test_events_come_back_in_the_order_they_came(store, appended, user_id):
+    before = decode(store.read(user_id))
+    for each in appended:
+        store.append(user_id, each)
+    assert decode(store.read(user_id)) == (before + [event for each in appended for event in each])[-MOST:]
+
+
+@both
+def test_whoever_did_nothing_has_nothing(store):
+    assert store.read("nobody") == b""
+    assert decode(b"") == []
+
+
+@both
+def test_events_of_others_are_theirs(store):
+    store.append("one", [Event("a", 1)])
+    assert store.read("other") == b""
+
+
+@both
+def test_the_oldest_give_way(store):
+    for start in range(0, MOST + 50, 50):
+        store.append("u", [Event("item", start + n) for n in range(50)])
+    kept = decode(store.read("u"))
+    assert len(kept) == MOST
+    assert (kept[0].timestamp, kept[-1].timestamp) == (50, MOST + 49)
+
+
+@both
+def test_events_are_there_after_a_restart(url):
+    first = open_store(url)
+    first.append("u", [Event("a", 1, 2.5)])
+    first.close()
+    again = open_store(url)
+    assert decode(again.read("u")) == [Event("a", 1, 2.5)]
+    again.close()
+
+
+@both
+def test_equal_bytes_are_equal_events(store):
+    store.append("u", [Event("a", 1)])
+    before = store.read("u")
+    assert store.read("u") == before
+    store.append("u", [Event("a", 1)])
+    assert store.read("u") != before
+
+
+def test_a_redis_that_is_away_fails_at_once_and_is_found_again():
+    server, clock = Server(), [0.0]
+    store = RedisStore(server.url, clock=lambda: clock[0])
+    store.append("u", [Event("a", 1)])
+    server.stop()
+    with pytest.raises(StoreError, match="redis"):
+        store.read("u")
+    server.start()
+    with pytest.raises(StoreError, match="was away a moment ago"):
+        store.read("u")
+    clock[0] += PAUSE
+    assert store.read("u") == b""
+    server.stop()
+
+
+def test_a_redis_that_hangs_is_not_waited_for():
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        store = RedisStore(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
+        with pytest.raises(StoreError, match="redis"):
+            store.read("u")
+
+
+def test_a_store_that_cannot_be_opened_names_its_place(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StoreError, match="file"):
+        open_store(str(tmp_path / "file"))
+
+
+def test_a_damaged_store_is_refused(tmp_path):
+    opened = open_store(str(tmp_path))
+    opened.append("u", [Event("a", 1)])
+    opened.close()
+    (tmp_path / "data.mdb").write_bytes(b"no lmdb" * 2000)
+    with pytest.raises(StoreError, match="cannot be opened as a store"):
+        open_store(str(tmp_path))

@@ -1,0 +1,146 @@
+"""A release at work, without HTTP around it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.business_rules import Block, Rules
+from recsys.pipeline import FALLBACK, FULL, UNRANKED
+from recsys.serving import TABLES, Ask, Live
+from recsys.store import Event
+
+users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
+
+
+@pytest.fixture(scope="module")
+def live(recommender):
+    return Live("0" * 12, recommender)
+
+
+def ids(answer):
+    return [item["item_id"] for item in answer.items]
+
+
+def answered(live, ask, events=(), deadline=60.0):
+    return live.recommend(ask, events, deadline)
+
+
+def item_ids(live):
+    return live.recommender.catalogue.items.ids.tolist()
+
+
+def history(live, user_id):
+    past, row = live.recommender.past, live.recommender.catalogue.users.row(user_id)
+    mine = past.item_idx[past.user_idx == row]
+    return {item_ids(live)[item] for item in mine} if row >= 0 else set()
+
+
+@given(user_id=users, k=st.integers(1, 30))
+def test_lists_and_scores_are_the_recommenders(live, user_id, k):
+    ours = live.recommender
+    rows = ours.catalogue.users.encode([user_id])
+    shown = ours.recommend(ours.requests(rows), k)
+    answer = answered(live, Ask(user_id, k))
+    found = shown.items[0][shown.items[0] >= 0]
+    assert ids(answer) == ours.catalogue.items.decode(found).tolist()
+    assert [item["score"] for item in answer.items] == pytest.approx(shown.scores[0][: len(found)].tolist())
+    assert answer.served_by == shown.served_by[0]
+
+
+@given(
+    user_id=users,
+    met=st.lists(st.integers(0, 79), max_size=10),
+    excluded=st.lists(st.integers(0, 79), max_size=10),
+)
+def test_nothing_seen_or_excluded_on_any_page(live, user_id, met, excluded):
+    names = item_ids(live)
+    events = [Event(names[item], live.now() + n) for n, item in enumerate(met)]
+    gone = history(live, user_id) | {names[item] for item in met} | {names[item] for item in excluded}
+    exclude = tuple(names[item] for item in excluded)
+    for page in range(3):
+        assert not gone & set(ids(answered(live, Ask(user_id, 5, page, exclude), events)))
+
+
+@given(user_id=users, k=st.integers(1, 9))
+def test_pages_neither_repeat_nor_lose(live, user_id, k):
+    shown = [item for page in range(41) for item in ids(answered(live, Ask(user_id, k, page)))]
+    assert len(shown) == len(set(shown))
+    requests = live.requests(Ask(user_id), ())
+    candidates = live.recommender.recall(requests).items[0]
+    assert sorted(shown) == sorted(item_ids(live)[item] for item in candidates if item >= 0)
+
+
+@pytest.mark.parametrize("step", [FULL, UNRANKED, TABLES, FALLBACK])
+@given(user_id=users)
+def test_what_is_blocked_appears_at_no_step(recommender, step, user_id):
+    blocked = recommender.catalogue.items.ids[:40].tolist()
+    rules = Rules(block=Block(items=tuple(blocked)))
+    live = Live("0" * 12, replace(recommender, rules=rules))
+    ask = Ask(user_id, 40)
+    shown = live._shown(ask, live.requests(ask, ()), step, {})
+    assert not set(shown.items[0][shown.items[0] >= 0].tolist()) & set(range(40))
+
+
+def test_an_event_moves_the_next_answer(live):
+    user_id = "u3"
+    before = ids(answered(live, Ask(user_id, 10)))
+    after = answered(live, Ask(user_id, 10), [Event(before[0], live.now())])
+    assert before[0] not in ids(after)
+    assert ids(after) != before[1:] + ids(after)[-1:]
+
+
+def test_events_make_a_stranger_known(live):
+    names = item_ids(live)
+    assert answered(live, Ask("nobody")).served_by == FALLBACK
+    assert answered(live, Ask("nobody"), [Event(names[3], live.now())]).served_by == FULL
+
+
+def test_events_of_unknown_items_and_those_it_was_trained_on_change_nothing(live):
+    before = answered(live, Ask("u3"))
+    ignored = [Event("never heard of", live.now()), Event(item_ids(live)[0], live.recommender.now - 1)]
+    after = live.requests(Ask("u3"), ignored)
+    assert after.history.lengths[0] == live.requests(Ask("u3"), ()).history.lengths[0]
+    assert ids(before) == ids(answered(live, Ask("u3", now=live.now()), ignored))
+
+
+def test_explained_items_say_why(live):
+    for item in answered(live, Ask("u3", 5, explain=True)).items:
+        assert item["reason"]
+        assert item["channels"]
+        assert set(item["probabilities"]) == {"watched", "liked"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "step"),
+    [(("ranker",), UNRANKED), (("ranker", "two_tower"), TABLES), (("ranker", "two_tower", "mf"), FALLBACK)],
+)
+def test_what_breaks_is_left_out(recommender, monkeypatch, broken, step):
+    def fail(*_, **__):
+        raise RuntimeError("broken")
+
+    live = Live("0" * 12, recommender)
+    for name in broken:
+        part = recommender.ranker if name == "ranker" else recommender.channels[name]
+        monkeypatch.setattr(part, "score" if name == "ranker" else "recall", fail)
+    answer = answered(live, Ask("u3", 10))
+    assert answer.served_by == step
+    assert len(answer.items) == 10
+
+
+def test_without_time_to_rank_the_merged_order_is_shown(live):
+    assert answered(live, Ask("u3"), deadline=0.0).served_by == UNRANKED
+
+
+def test_similar_items_and_an_unknown_one(live):
+    names = item_ids(live)
+    assert live.similar("never heard of", 5) is None
+    assert names[3] not in [item["item_id"] for item in live.similar(names[3], 5)]
+
+
+def test_time_is_told_by_stage_and_channel(live):
+    spent = answered(live, Ask("u3")).spent
+    assert {"recall", "rank", "rerank", "entries", *live.recommender.channels} == set(spent)
+    assert np.isfinite(list(spent.values())).all()
