@@ -245,6 +245,14 @@ def test_a_report_refuses_a_number_that_json_cannot_say(tmp_path):
         write_report(tmp_path, "cf", {"popular": {"auc": float("nan")}}, {})
 
 
+def test_the_headline_has_the_same_few_metrics_of_every_stage(tmp_path):
+    write_report(tmp_path, "cf", {}, {}, {"recall_at_100": 0.5, "ndcg_at_10": 0.25, "novelty_at_10": 7.0})
+    assert json.loads((tmp_path / "metrics" / "cf.json").read_text()) == {
+        "ndcg_at_10": 0.25,
+        "recall_at_100": 0.5,
+    }
+
+
 def test_a_sample_is_judged_as_the_whole_judges_its_users(judge: Judge):
     some = judge.sample(10, seed=1)
     lists = np.arange(len(judge))[:, None] + np.arange(20)

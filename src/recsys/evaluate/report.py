@@ -1,4 +1,4 @@
-"""Figures of a run as files: JSON that ``dvc metrics`` shows, tables that ``dvc plots`` and README read."""
+"""Figures of a run as files: what ``dvc metrics`` and ``dvc plots`` show and README reads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from recsys.artifacts import replacing, write_json
 from recsys.columns import METRIC, SLICE, SYSTEM, VALUE
 from recsys.evaluate.judge import ALL
 
+HEADLINE = ("ndcg_at_10", "recall_at_10", "recall_at_100", "recall_at_300")
 DIGITS = 6
 """Of a reported figure: more would be noise, and differ between machines."""
 
@@ -27,16 +28,25 @@ def to_metrics(summary: pd.DataFrame, slice_name: str = ALL) -> dict[str, dict[s
 
 
 def write_report(
-    folder: Path, name: str, metrics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+    folder: Path,
+    name: str,
+    report: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    headline: Mapping[str, float] | None = None,
 ) -> None:
-    """Write ``<name>.json`` for ``dvc metrics`` and ``<name>/<table>.csv`` for ``dvc plots``, 6 digits each.
+    """Write ``<name>.json`` and ``<name>/<table>.csv`` for ``dvc plots``, 6 digits each.
 
-    ValueError names the metric that is not finite: JSON has no word for it.
+    Of ``headline``, the metrics of the system that a stage is about, `HEADLINE` go to ``metrics/<name>.json``
+    for ``dvc metrics``: few, and the same of every stage. ValueError names the metric that is not finite:
+    JSON has no word for it.
     """
     for table, frame in tables.items():
         with replacing(folder / name / f"{table}.csv") as temporary:
             frame.to_csv(temporary, index=frame.index.name is not None, float_format=f"%.{DIGITS}f")
-    write_json(folder / f"{name}.json", _plain(metrics, name))
+    write_json(folder / f"{name}.json", _plain(report, name))
+    if headline is not None:
+        known = {metric: headline[metric] for metric in HEADLINE if metric in headline}
+        write_json(folder / "metrics" / f"{name}.json", _plain(known, name))
 
 
 def _plain(content: Any, place: str) -> Any:
