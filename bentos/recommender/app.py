@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, time
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import bodies
 import orjson
 from observed import ANSWERS, CACHED, STAGES
+from openapi import OPENAPI
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -241,44 +242,3 @@ def _shaped(live: Live, ask: Ask, answer: Answer) -> bytes:
             "milliseconds": {stage: round(seconds * 1000, 3) for stage, seconds in answer.spent.items()},
         }
     )
-
-
-def _openapi() -> dict[str, Any]:
-    """OpenAPI 3.1 of the routes, from the models."""
-    paths = {
-        "/recommend": (bodies.Recommend, bodies.Recommended, ()),
-        "/similar_items": (bodies.SimilarItems, bodies.Similar, (404,)),
-        "/interests": (bodies.Interests, bodies.Recommended, ()),
-        "/events": (bodies.Events, bodies.Kept, (503,)),
-        "/batch": (bodies.Batch, bodies.Lists, ()),
-        "/admin/release": (bodies.Swap, None, (401, 409)),
-        "/release": (None, bodies.Released, ()),
-    }
-    models = {m for asked, told, _ in paths.values() for m in (asked, told, bodies.Fault) if m is not None}
-    definitions: dict[str, Any] = {}
-    for model in models:
-        of = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        definitions |= of.pop("$defs", {}) | {model.__name__: of}
-
-    def content(model: type[BaseModel] | None) -> dict[str, Any]:
-        ref = {"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"}
-        return {"content": {"application/json": {"schema": ref}}}
-
-    described = {}
-    for path, (asked, told, faults) in paths.items():
-        responses = {"200": {"description": "The answer.", **content(told)}}
-        for status in (*faults, *((413, 422) if asked else ())):
-            responses[str(status)] = {"description": "Why not.", **content(bodies.Fault)}
-        operation: dict[str, Any] = {"operationId": path.strip("/"), "responses": responses}
-        if asked:
-            operation |= {"summary": asked.__doc__, "requestBody": {"required": True, **content(asked)}}
-        described[path] = {"post" if asked else "get": operation}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "recommender", "version": "1"},
-        "paths": described,
-        "components": {"schemas": dict(sorted(definitions.items()))},
-    }
-
-
-OPENAPI = _openapi()

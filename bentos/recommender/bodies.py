@@ -50,7 +50,7 @@ class Recommend(_Body):
     user_id: Id
     k: K = 20
     page: int = Field(0, ge=0, lt=MOST_PAGES, description="0 is the first; pages do not overlap.")
-    context: Context = Context()
+    context: Context = Context(now=None)
     exclude: tuple[Id, ...] = Field((), max_length=MOST_IDS, description="Items that are not wanted.")
     explain: bool = Field(False, description="Say of each item why it is there.")
 
