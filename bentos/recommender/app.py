@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from recsys.release import ReleaseError, load
+from recsys.replay import record
 from recsys.serving import Answer, Ask, Live
 from recsys.store import Event, EventStore, StoreError, decode
 
@@ -43,6 +45,8 @@ class Settings:
     cache_users: int = 10_000
     cache_seconds: float = 60
     max_body: int = 1 << 18
+    log: str = ""
+    log_share: float = 1.0
     admin_token: str = field(default="", repr=False)
 
 
@@ -61,6 +65,8 @@ class Service:
         self.settings = settings
         self.live = live
         self.store = store
+        # Open for as long as the worker lives; a line is one write, so workers may share the file.
+        self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
         self.cache: OrderedDict[str, dict[Ask, tuple[str, bytes, float, bytes]]] = OrderedDict()
 
     async def recommend(self, request: Request) -> Response:
@@ -149,7 +155,11 @@ class Service:
         if kept is not None and kept[0] == live.id and kept[1] == stored and kept[2] > time():
             CACHED.inc()
             return kept[3]
-        answer = live.recommend(ask, decode(stored or b""), self.settings.deadline_ms / 1000)
+        logged = self.log is not None and random.random() < self.settings.log_share
+        deadline = self.settings.deadline_ms / 1000
+        answer = live.recommend(ask, decode(stored or b""), deadline, traced=logged)
+        if self.log is not None and logged:
+            self.log.write(record(time(), live.id, ask, stored or b"", answer))
         if stored is None and answer.served_by == "full":
             answer.served_by = WITHOUT_EVENTS
         ANSWERS.labels(answer.served_by).inc()

@@ -39,7 +39,10 @@ def _operation(path: str, asked: Model | None, told: Model, faults: Sequence[int
 
 def _schemas() -> dict[str, Any]:
     """Schemas of all models and of those within them."""
-    models: set[Model] = {bodies.Fault, *(model for asked, told, _ in PATHS.values() for model in (asked, told) if model)}
+    models: set[Model] = {
+        bodies.Fault,
+        *(model for asked, told, _ in PATHS.values() for model in (asked, told) if model),
+    }
     schemas: dict[str, Any] = {}
     for model in models:
         of = model.model_json_schema(ref_template=REF)

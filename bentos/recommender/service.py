@@ -21,6 +21,7 @@ def settings() -> Settings:
     told = {name: os.environ.get(f"RECSYS_{name.upper()}") for name in Settings.__dataclass_fields__}
     kinds = {
         "deadline_ms": float,
+        "log_share": float,
         "cache_seconds": float,
         "cache_users": int,
         "max_body": int,

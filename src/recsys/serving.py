@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,8 @@ from recsys.types import PAD, Candidates, Requests
 
 LOG = logging.getLogger(__name__)
 TABLES = "tables"
+STEPS = (FULL, UNRANKED, TABLES, FALLBACK)
+"""Of the fallback chain, first to last."""
 INFERRED = "two_tower"
 """The channel that infers; all others look up."""
 WARM_UP = 20
@@ -39,11 +43,42 @@ class Ask:
 
 @dataclass
 class Answer:
-    """``items`` as `entries` gives them, the fallback chain's step that they are from, seconds by stage."""
+    """``items`` as `entries` gives them, and what they are from.
+
+    ``step`` is the one of the fallback chain that worked, ``served_by`` what the caller is told of it;
+    ``spent`` seconds by stage and channel; ``trace``, where asked for, a digest of what each stage made.
+    """
 
     items: list[dict[str, Any]]
+    step: str
     served_by: str
+    spent: dict[str, float]
+    trace: dict[str, str]
+
+
+@dataclass
+class _Made:
+    """What the stages of one answer took and, where ``trace`` is there, digests of what they made."""
+
+    deadline: float
+    trace: dict[str, str] | None
     spent: dict[str, float] = field(default_factory=dict)
+    step: str | None = None
+    since: float = field(default_factory=perf_counter)
+
+    @property
+    def late(self) -> bool:
+        return perf_counter() > self.deadline
+
+    def done(self, stage: str, *arrays: np.ndarray) -> None:
+        """A stage has ended, and left ``arrays``."""
+        now = perf_counter()
+        self.spent[stage], self.since = now - self.since, now
+        if self.trace is not None and arrays:
+            digest = hashlib.blake2b(digest_size=8)
+            for array in arrays:
+                digest.update(array.tobytes())
+            self.trace[stage] = digest.hexdigest()
 
 
 class Live:
@@ -72,11 +107,7 @@ class Live:
         lengths = np.diff(self.recommender.past.offsets)
         rows = np.argsort(lengths)[np.linspace(0, len(lengths) - 1, WARM_UP).astype(int)]
         for user_id in [*self.recommender.catalogue.users.decode(rows).tolist(), ""]:
-            ask = Ask(user_id, explain=True)
-            requests = self.requests(ask, ())
-            spent: dict[str, float] = {}
-            shown = self._shown(ask, requests, FULL, spent)
-            entries(self.recommender, shown, explain=True)
+            self.recommend(Ask(user_id, explain=True), (), steps=[FULL])
 
     def now(self, events: Sequence[Event] = ()) -> int:
         """A second after the newest event that is known of."""
@@ -100,23 +131,29 @@ class Live:
         more = np.array([event.timestamp for event in newer])[known], np.array(values)[known]
         return Requests(users, requests.now, past.histories(users).then(rows[known], *more))
 
-    def recommend(self, ask: Ask, events: Sequence[Event], deadline: float) -> Answer:
+    def recommend(
+        self,
+        ask: Ask,
+        events: Sequence[Event],
+        deadline: float = math.inf,
+        steps: Sequence[str] = STEPS,
+        traced: bool = False,
+    ) -> Answer:
         """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular."""
         began = perf_counter()
         requests = self.requests(ask, events)
-        for step in (FULL, UNRANKED, TABLES, FALLBACK):
-            spent: dict[str, float] = {}
+        for step in steps:
+            made = _Made(began + deadline, {} if traced else None)
             try:
-                shown = self._shown(ask, requests, step, spent, began + deadline)
+                shown = self._shown(ask, requests, step, made)
                 break
             except Exception:
-                if step == FALLBACK:
+                if step == steps[-1]:
                     raise
                 LOG.exception("release %s: %s failed", self.id, step)
-        began = perf_counter()
         items = entries(self.recommender, shown, ask.explain)
-        spent["entries"] = perf_counter() - began
-        return Answer(items, str(shown.served_by[0]), spent)
+        made.done("entries")
+        return Answer(items, made.step or step, str(shown.served_by[0]), made.spent, made.trace or {})
 
     def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
         """Items that go with ``item_id``; None where it is unknown."""
@@ -126,26 +163,25 @@ class Live:
         found: Candidates = self.recommender.similar(np.array([row]), k)
         return item_entries(self.recommender.catalogue, found.items[0], found.scores[0])
 
-    def _shown(
-        self, ask: Ask, requests: Requests, step: str, spent: dict[str, float], deadline: float = np.inf
-    ) -> Recommendations:
+    def _shown(self, ask: Ask, requests: Requests, step: str, made: _Made) -> Recommendations:
         """Page ``ask.page``: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
         ours = self.recommender
-        began = perf_counter()
         # As deep for every page: a deeper list would be another list.
-        merged = ours.recall(requests, ask.k, self._channels(step), spent)
-        spent["recall"] = perf_counter() - began
-        if step == FULL and perf_counter() < deadline:
+        merged = ours.recall(requests, ask.k, self._channels(step), made.spent)
+        made.done("recall", merged.items, merged.scores, merged.ranks)
+        if step == FULL and made.late:
+            step = made.step = UNRANKED
+        if step == FULL:
             ranked = ours.rank(requests, merged)
         else:
             ranked = ours.unranked(requests, merged)
-            ranked.served_by[:] = UNRANKED if step == FULL else step
-        spent["rank"] = perf_counter() - began - spent["recall"]
+            ranked.served_by[:] = step
+        made.done("rank", ranked.items, ranked.scores)
         ranked = ranked.without(np.array([ours.catalogue.items.row(each) for each in ask.exclude]))
         for _ in range(ask.page):
             ranked = ranked.without(ours.rerank(ranked, ask.k).items[0])
         shown = ours.rerank(ranked, ask.k)
-        spent["rerank"] = perf_counter() - began - spent["recall"] - spent["rank"]
+        made.done("rerank", shown.items, shown.scores)
         return shown
 
     def _channels(self, step: str) -> list[str]:

@@ -1,9 +1,11 @@
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
 
+from recsys.cli import main
 from recsys.store import StoreError
 
 TOKEN = {"authorization": "Bearer a token for tests"}
@@ -194,3 +196,31 @@ def test_the_page_and_its_parts_are_served(running):
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
     assert running.client.get("/app.py").status_code == 404
+
+
+def test_logged_requests_are_answered_again_the_same(running, releases, tmp_path, capsys):
+    running.service.log = (tmp_path / "log").open("ab", buffering=0)
+    running.service.settings = replace(running.service.settings, cache_users=0)
+    for number in range(60):
+        running.post("/recommend", {"user_id": f"u{number}", "k": 7, "page": number % 3, "exclude": ["i1"]})
+        running.post("/events", {"user_id": f"u{number}", "events": [{"item_id": f"i{number}"}]})
+        running.post("/recommend", {"user_id": f"u{number}", "explain": True})
+    assert main(["replay", str(tmp_path / "log"), "--releases", str(releases)]) == 0
+    assert "120 requests answered again, 120 of them the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stage", ["recall", "rank", "rerank"])
+def test_the_first_stage_that_differs_is_named(running, releases, tmp_path, capsys, stage):
+    running.service.log = (tmp_path / "log").open("ab", buffering=0)
+    running.post("/recommend", {"user_id": "u3"})
+    told = json.loads((tmp_path / "log").read_text())
+    told["trace"][stage] = "0" * 16
+    (tmp_path / "log").write_text(json.dumps(told) + "\n")
+    assert main(["replay", str(tmp_path / "log"), "--releases", str(releases)]) == 1
+    assert f"line 1: {stage} differs" in capsys.readouterr().out
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path, capsys):
+    (tmp_path / "log").write_text('{"ask": 1}\n')
+    assert main(["replay", str(tmp_path / "log")]) == 2
+    assert "line 1 is no record of a request" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from recsys.cli import data, release
 from recsys.cli.recommendations import recommend
+from recsys.cli.replay import replay
 from recsys.cli.similarity import similar
 
 EXPECTED = {
@@ -27,6 +28,7 @@ EXPECTED = {
 app = typer.Typer(name="recsys", add_completion=False, rich_markup_mode=None)
 app.command()(recommend)
 app.command()(similar)
+app.command()(replay)
 app.add_typer(release.app, name="release")
 app.add_typer(data.app, name="data")
 
