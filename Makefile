@@ -45,12 +45,12 @@ serve: setup  ## the newest release as a service with its page, on http://localh
 test: setup  ## all tests
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
 
-check: setup  ## what must hold before a commit: style, types, import rules, tests
+check: setup  ## what must hold before a commit: style, types, import rules, all tests but the slow ones
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup -m 'not slow'
 
 lab: setup  ## JupyterLab on the notebooks
 	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab

@@ -54,6 +54,12 @@ def build(recommender: Recommender, into: Path, **params) -> release.Release:
 
 
 @pytest.fixture(scope="session")
+def built():
+    """`build`, for tests that want releases of their own."""
+    return build
+
+
+@pytest.fixture(scope="session")
 def releases(recommender, tmp_path_factory) -> Path:
     """A folder with two releases."""
     into = tmp_path_factory.mktemp("releases")
