@@ -64,6 +64,11 @@ def test_nothing_seen_or_excluded_on_any_page(live, user_id, met, excluded):
         assert not gone & set(ids(answered(live, Ask(user_id, 5, page, exclude), events)))
 
 
+def test_an_event_told_late_is_seen_all_the_same(live):
+    before = ids(answered(live, Ask("u3", 5)))
+    assert before[0] not in ids(answered(live, Ask("u3", 5), [Event(before[0], 0)]))
+
+
 @given(user_id=users, k=st.integers(1, 9))
 def test_pages_neither_repeat_nor_lose(live, user_id, k):
     shown = [item for page in range(41) for item in ids(answered(live, Ask(user_id, k, page)))]
@@ -99,7 +104,8 @@ def test_events_make_a_stranger_known(live):
 
 def test_events_of_unknown_items_and_those_it_was_trained_on_change_nothing(live):
     before = answered(live, Ask("u3"))
-    ignored = [Event("never heard of", live.now()), Event(item_ids(live)[0], live.recommender.now - 1)]
+    known = sorted(history(live, "u3"))[0]
+    ignored = [Event("never heard of", live.now()), Event(known, live.recommender.now - 1)]
     after = live.requests(Ask("u3"), ignored)
     assert after.history.lengths[0] == live.requests(Ask("u3"), ()).history.lengths[0]
     assert ids(before) == ids(answered(live, Ask("u3", now=live.now()), ignored))

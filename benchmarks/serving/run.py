@@ -50,7 +50,7 @@ def main() -> None:
         redis = stack.enter_context(redis_server())
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         service = ROOT / "bentos" / "recommender"
-        without_cache = {"RECSYS_CACHE_USERS": "0"}
+        without_cache = {"RECSYS_CACHE_MB": "0"}
         contenders = {
             "trivial": (HERE, "trivial:Trivial", {}),
             "embedded": (

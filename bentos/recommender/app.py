@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import logging
 import random
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 import bodies
 import orjson
+from cache import AnswerCache
 from observed import ANSWERS, CACHED, STAGES
 from openapi import OPENAPI
 from pydantic import BaseModel, ValidationError
@@ -42,7 +42,7 @@ class Settings:
     store: str
     clock: str = "release"
     deadline_ms: float = 200
-    cache_users: int = 10_000
+    cache_mb: float = 32
     cache_seconds: float = 60
     max_body: int = 1 << 18
     log: str = ""
@@ -67,7 +67,7 @@ class Service:
         self.store = store
         # Open for as long as the worker lives; a line is one write, so workers may share the file.
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
-        self.cache: OrderedDict[str, dict[Ask, tuple[str, bytes, float, bytes]]] = OrderedDict()
+        self.cache = AnswerCache(int(settings.cache_mb * 1e6), settings.cache_seconds)
 
     async def recommend(self, request: Request) -> Response:
         body = await self._body(request, bodies.Recommend)
@@ -84,8 +84,9 @@ class Service:
 
     async def interests(self, request: Request) -> Response:
         body, live = await self._body(request, bodies.Interests), self.live
-        picks = [Event(item_id, live.now()) for item_id in body.items]
-        ask = Ask("", body.k, explain=body.explain, now=self._now(None))
+        now = self._now(None) or live.now()
+        picks = [Event(item_id, now) for item_id in body.items]
+        ask = Ask("", body.k, explain=body.explain, now=now + 1)
         answer = live.recommend(ask, picks, self.settings.deadline_ms / 1000)
         return _json(_shaped(live, ask, answer))
 
@@ -109,7 +110,7 @@ class Service:
         except StoreError as error:
             LOG.warning("%s", error)
             raise RequestError(503, "events cannot be kept at the moment; send them again") from error
-        self.cache.pop(body.user_id, None)
+        self.cache.drop(body.user_id)
         return _json(orjson.dumps({"user_id": body.user_id, "kept": len(taken)}))
 
     async def release(self, request: Request) -> Response:
@@ -151,10 +152,10 @@ class Service:
             stored = self.store.read(ask.user_id)
         except StoreError:
             stored = None
-        kept = self.cache.get(ask.user_id, {}).get(ask)
-        if kept is not None and kept[0] == live.id and kept[1] == stored and kept[2] > time():
+        kept = None if stored is None else self.cache.get(ask, live.id, stored)
+        if kept is not None:
             CACHED.inc()
-            return kept[3]
+            return kept
         logged = self.log is not None and random.random() < self.settings.log_share
         deadline = self.settings.deadline_ms / 1000
         answer = live.recommend(ask, decode(stored or b""), deadline, traced=logged)
@@ -166,18 +167,9 @@ class Service:
         for stage, seconds in answer.spent.items():
             STAGES.labels(stage).observe(seconds)
         shaped = _shaped(live, ask, answer)
-        if stored is not None and self.settings.cache_users:
-            self._keep(ask, (live.id, stored, time() + self.settings.cache_seconds, shaped))
+        if stored is not None:
+            self.cache.put(ask, live.id, stored, shaped)
         return shaped
-
-    def _keep(self, ask: Ask, entry: tuple[str, bytes, float, bytes]) -> None:
-        asks = self.cache.setdefault(ask.user_id, {})
-        if len(asks) >= bodies.MOST_PAGES:
-            asks.clear()
-        asks[ask] = entry
-        self.cache.move_to_end(ask.user_id)
-        while len(self.cache) > self.settings.cache_users:
-            self.cache.popitem(last=False)
 
     def _now(self, asked: int | None) -> int | None:
         if asked is None and self.settings.clock == "wall":

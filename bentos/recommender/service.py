@@ -23,7 +23,7 @@ def settings() -> Settings:
         "deadline_ms": float,
         "log_share": float,
         "cache_seconds": float,
-        "cache_users": int,
+        "cache_mb": float,
         "max_body": int,
         "releases": Path,
     }

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -116,20 +116,20 @@ class Live:
     def requests(self, ask: Ask, events: Sequence[Event]) -> Requests:
         """The request of ``ask`` alone, ``events`` at the end of its history.
 
-        Events of items that the release does not know are left out, as are those it was trained on.
+        Events of items that the release does not know are left out, as are those in its past already.
         """
-        catalogue, past = self.recommender.catalogue, self.recommender.past
+        catalogue = self.recommender.catalogue
         users = np.array([catalogue.users.row(ask.user_id)])
         moment = self.now(events) if ask.now is None else ask.now
         requests = self.recommender.requests(users, moment)
-        newer = [event for event in events if event.timestamp >= self.recommender.now]
-        rows = np.array([catalogue.items.row(event.item_id) for event in newer], dtype=np.int64)
-        if not (rows != PAD).any():
+        rows = np.array([catalogue.items.row(event.item_id) for event in events], dtype=np.int64)
+        when = np.array([event.timestamp for event in events], dtype=np.int64)
+        own = requests.history.items[requests.history.starts[0] : requests.history.ends[0]]
+        new = (rows != PAD) & ((when >= self.recommender.now) | ~np.isin(rows, own))
+        if not new.any():
             return requests
-        values = [self.usual_value if event.value is None else event.value for event in newer]
-        known = rows != PAD
-        more = np.array([event.timestamp for event in newer])[known], np.array(values)[known]
-        return Requests(users, requests.now, past.histories(users).then(rows[known], *more))
+        values = np.array([self.usual_value if event.value is None else event.value for event in events])
+        return replace(requests, history=requests.history.then(rows[new], when[new], values[new]))
 
     def recommend(
         self,

@@ -1,6 +1,5 @@
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
@@ -200,7 +199,7 @@ def test_the_page_and_its_parts_are_served(running):
 
 def test_logged_requests_are_answered_again_the_same(running, releases, tmp_path, capsys):
     running.service.log = (tmp_path / "log").open("ab", buffering=0)
-    running.service.settings = replace(running.service.settings, cache_users=0)
+    running.service.cache.most = 0
     for number in range(60):
         running.post("/recommend", {"user_id": f"u{number}", "k": 7, "page": number % 3, "exclude": ["i1"]})
         running.post("/events", {"user_id": f"u{number}", "events": [{"item_id": f"i{number}"}]})
