@@ -1,5 +1,7 @@
 """What all tests may use: the tiny data set, prepared once, and a small recommender trained on it."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,20 @@ def make_recommender(dataset: Dataset, split: str = "global_time") -> Recommende
         reranking=RERANKING,
         rules=Rules(),
     )
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Path of a program of the machine; in CI it must be there, elsewhere a test that needs it is skipped."""
+
+    def found(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            told = f"{name} is missing: apt-get install {name}"
+            pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+        return path
+
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The home page as a person uses it, in Chromium; the service is the real one, under BentoML."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -49,10 +48,9 @@ def url(releases, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(url, tmp_path) -> Iterator[Page]:
+def page(url, program, tmp_path) -> Iterator[Page]:
     """The page, open; an error in its console is a failure."""
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is missing: apt-get install chromium"
+    chromium = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
             str(tmp_path), executable_path=chromium, args=FLAGS, viewport={"width": 1100, "height": 800}

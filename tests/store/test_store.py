@@ -1,6 +1,5 @@
 """One contract for both engines, each a real one."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -26,7 +25,8 @@ events = st.builds(
 class Server:
     """A Redis of our own, which can be stopped and started."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
+        self.program = program
         with socket.socket() as any_free:
             any_free.bind(("127.0.0.1", 0))
             self.port = any_free.getsockname()[1]
@@ -34,7 +34,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        command = [self.program, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         for _ in range(200):
             try:
@@ -50,17 +50,17 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    assert shutil.which("redis-server"), "redis-server is missing: apt-get install redis-server"
-    running = Server()
+def server(program) -> Iterator[Server]:
+    running = Server(program("redis-server"))
     yield running
     running.stop()
 
 
 @pytest.fixture
-def url(request, server, tmp_path) -> str:
+def url(request, tmp_path) -> str:
     if request.param == "embedded":
         return str(tmp_path / "store")
+    server = request.getfixturevalue("server")
     redis.Redis(port=server.port).flushall()
     return server.url
 
@@ -126,8 +126,8 @@ def test_equal_bytes_are_equal_events(store):
     assert store.read("u") != before
 
 
-def test_a_redis_that_is_away_fails_at_once_and_is_found_again():
-    server, clock = Server(), [0.0]
+def test_a_redis_that_is_away_fails_at_once_and_is_found_again(program):
+    server, clock = Server(program("redis-server")), [0.0]
     store = RedisStore(server.url, clock=lambda: clock[0])
     store.append("u", [Event("a", 1)])
     server.stop()
