@@ -17,7 +17,7 @@ export PYTHONHASHSEED := 0
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline sample serve test check lab bench lock clean
+.PHONY: help setup pipeline sample serve test lint check lab bench lock clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,11 +45,13 @@ serve: setup  ## the newest release as a service with its page, on http://localh
 test: setup  ## all tests
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
 
-check: setup  ## what must hold before a commit: style, types, import rules, all tests but the slow ones
+lint: setup  ## style, types, import rules
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
+
+check: lint  ## what must hold before a commit: lint, and all tests but the slow ones
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup -m 'not slow'
 
 lab: setup  ## JupyterLab on the notebooks
