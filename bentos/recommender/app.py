@@ -69,6 +69,12 @@ class Service:
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
         self.cache = AnswerCache(int(settings.cache_mb * 1e6), settings.cache_seconds)
 
+    def close(self) -> None:
+        """Let go of the store and the log."""
+        self.store.close()
+        if self.log is not None:
+            self.log.close()
+
     async def recommend(self, request: Request) -> Response:
         body = await self._body(request, bodies.Recommend)
         ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, self._now(body.context.now))

@@ -60,8 +60,14 @@ class RecommenderService:
         if not known or (wanted is not None and wanted not in known):
             raise ReleaseError(f"{own.releases}: holds no release {wanted or ''}")
         live = Live.load(known[wanted] if wanted else list(known.values())[-1])
-        MOUNTED.app = app_of(Service(own, live, open_store(own.store)))
+        self.service = Service(own, live, open_store(own.store))
+        MOUNTED.app = app_of(self.service)
         # Collections of all that was loaded would stop requests for tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Let go of what is open."""
+        self.service.close()

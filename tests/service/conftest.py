@@ -79,4 +79,4 @@ def running(releases, lives, tmp_path) -> Iterator[Running]:
     service = Service(settings, lives[0], open_store(settings.store))
     with TestClient(app_of(service), raise_server_exceptions=False) as client:
         yield Running(client, service)
-    service.store.close()
+    service.close()

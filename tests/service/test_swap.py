@@ -29,6 +29,7 @@ def test_no_answer_fails_or_mixes_two_releases(recommender, built, tmp_path):
     settings = Settings(tmp_path, str(tmp_path / "store"), admin_token=TOKEN)
     service = Service(settings, lives[ids[0]], open_store(settings.store))
     answered = asyncio.run(_swapped_under_load(service, ids, users, expected))
+    service.close()
     assert answered > 10 * SWAPS
 
 

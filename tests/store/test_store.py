@@ -138,6 +138,7 @@ def test_a_redis_that_is_away_fails_at_once_and_is_found_again(program):
         store.read("u")
     clock[0] += PAUSE
     assert store.read("u") == b""
+    store.close()
     server.stop()
 
 
@@ -148,6 +149,7 @@ def test_a_redis_that_hangs_is_not_waited_for():
         store = RedisStore(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
         with pytest.raises(StoreError, match="redis"):
             store.read("u")
+        store.close()
 
 
 def test_a_store_that_cannot_be_opened_names_its_place(tmp_path):
