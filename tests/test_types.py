@@ -35,19 +35,5 @@ def test_nothing_found_is_padding_everywhere():
     assert none.ranks.shape == (3, 4, 2)
 
 
-@given(st.permutations(range(5)))
-def test_candidates_taken_elsewhere_keep_what_was_said_of_them(order):
-    merged = MergedCandidates(
-        ("one",),
-        np.arange(5)[None],
-        np.arange(5, dtype=np.float32)[None],
-        np.arange(5)[None, :, None],
-        np.arange(5, dtype=np.float32)[None, :, None],
-    )
-    taken = merged.take(np.array([order]))
-    for values in (taken.items, taken.scores, taken.ranks[:, :, 0], taken.channel_scores[:, :, 0]):
-        assert values.tolist() == [list(order)]
-
-
 def test_candidates_are_padded_to_the_length_asked():
     assert Candidates.none(2, 3).top(5).items.shape == (2, 5)

@@ -39,14 +39,15 @@ def entries(recommender: Recommender, shown: Recommendations, explain: bool) -> 
 
 
 def _explained(shown: Recommendations, place: int) -> dict[str, Any]:
-    ranks, scores = shown.merged.ranks[0, place], shown.merged.channel_scores[0, place]
+    at = shown.found[0, place]
+    ranks, scores = shown.merged.ranks[0, at], shown.merged.channel_scores[0, at]
     return {
         "channels": {
             name: {"rank": int(rank) + 1, "score": _plain(score)}
             for name, rank, score in zip(shown.merged.channels, ranks, scores, strict=True)
             if rank != PAD
         },
-        "probabilities": {task: _plain(each[0, place]) for task, each in shown.probabilities.items()},
+        "probabilities": {task: _plain(each[0, at]) for task, each in shown.probabilities.items()},
         "move": Move(shown.moves[0, place]).name.lower(),
         "rank_before": int(shown.ranked[0, place]) + 1,
     }

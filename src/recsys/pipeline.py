@@ -85,8 +85,9 @@ class Recommendations:
     """Lists and how they came about; all arrays (n, k), short rows end in PAD.
 
     ``items`` int64, ``scores`` float32 (the ranker's), ``ranked`` int64 each item's place before re-ranking,
-    ``moves`` int8 codes of `Move`, ``probabilities`` by task, ``merged`` what each channel said of them.
-    ``served_by`` (n,) is "full", "popular" for whoever no personal channel knows, or "unranked".
+    ``moves`` int8 codes of `Move`. What each channel said of an item, ``merged``, and its ``probabilities``
+    by task stand in the order of recall: there it has the place ``found`` int64. ``served_by`` (n,) is
+    "full", "popular" for whoever no personal channel knows, or "unranked".
     """
 
     requests: Requests
@@ -94,12 +95,21 @@ class Recommendations:
     scores: np.ndarray
     ranked: np.ndarray
     moves: np.ndarray
+    found: np.ndarray
     probabilities: Mapping[str, np.ndarray]
     merged: MergedCandidates
     served_by: np.ndarray
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def listed(self, values: np.ndarray) -> np.ndarray:
+        """What ``values`` (n, candidates, ...), in the order of recall, hold of the items (n, k, ...).
+
+        In padded places what they hold of the last candidate.
+        """
+        order = self.found.reshape(*self.found.shape, *[1] * (values.ndim - 2))
+        return np.take_along_axis(values, order, axis=1)
 
     def without(self, items: np.ndarray) -> Recommendations:
         """Lists that lack ``items`` (m,), as long as before: what is left moves up."""
@@ -114,8 +124,7 @@ class Recommendations:
             scores=np.where(gone, np.float32(-np.inf), _at(self.scores, order)),
             ranked=np.where(gone, PAD, _at(self.ranked, order)),
             moves=_at(self.moves, order),
-            probabilities={task: _at(each, order) for task, each in self.probabilities.items()},
-            merged=self.merged.take(order),
+            found=np.where(gone, PAD, _at(self.found, order)),
         )
 
 
@@ -177,14 +186,16 @@ class Recommender:
         known = (merged.ranks[:, :, personal] != PAD).any(axis=(1, 2))
         final = np.where(known[:, None], scores.scores, merged.scores)
         order = np.argsort(-final, axis=1, kind="stable")
+        items = _at(merged.items, order)
         return Recommendations(
             requests=requests,
-            items=_at(merged.items, order),
+            items=items,
             scores=_at(final, order),
-            ranked=np.where(_at(merged.items, order) == PAD, PAD, np.arange(order.shape[1])),
+            ranked=np.where(items == PAD, PAD, np.arange(order.shape[1])),
             moves=np.zeros(order.shape, dtype=np.int8),
-            probabilities={task: _at(each, order) for task, each in scores.probabilities.items()},
-            merged=merged.take(order),
+            found=order,
+            probabilities=scores.probabilities,
+            merged=merged,
             served_by=np.where(known, FULL, FALLBACK),
         )
 
@@ -197,6 +208,7 @@ class Recommender:
             scores=merged.scores,
             ranked=places,
             moves=np.zeros(places.shape, dtype=np.int8),
+            found=places,
             probabilities={},
             merged=merged,
             served_by=np.full(len(requests), UNRANKED, dtype=object),
@@ -209,16 +221,14 @@ class Recommender:
             Candidates(ranked.items[:, :pool], ranked.scores[:, :pool]), ranked.requests.now, k
         )
         inside = shown.before != PAD
-        order = np.where(inside, shown.before, 0)
-        return Recommendations(
-            requests=ranked.requests,
+        before = np.where(inside, shown.before, 0)
+        return replace(
+            ranked,
             items=shown.items,
             scores=shown.scores,
-            ranked=shown.before,
+            ranked=np.where(inside, _at(ranked.ranked, before), PAD),
             moves=shown.moves,
-            probabilities={task: _at(each, order) for task, each in ranked.probabilities.items()},
-            merged=ranked.merged.take(order),
-            served_by=ranked.served_by,
+            found=np.where(inside, _at(ranked.found, before), PAD),
         )
 
     def recommend(self, requests: Requests, k: int) -> Recommendations:

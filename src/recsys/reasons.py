@@ -34,7 +34,8 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     because = np.full(shown.items.shape, PAD)
     if "item_cf" in recommender.channels:
         because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
-    ranks = np.where(shown.merged.ranks == PAD, np.iinfo(np.int32).max, shown.merged.ranks)
+    found = shown.listed(shown.merged.ranks)
+    ranks = np.where(found == PAD, np.iinfo(np.int32).max, found)
     best = ranks.argmin(axis=2)
     sentences = np.full(shown.items.shape, "", dtype=object)
     for row, place in np.argwhere(shown.items != PAD):

@@ -122,6 +122,8 @@ class Live:
         users = np.array([catalogue.users.row(ask.user_id)])
         moment = self.now(events) if ask.now is None else ask.now
         requests = self.recommender.requests(users, moment)
+        if not events:
+            return requests
         rows = np.array([catalogue.items.row(event.item_id) for event in events], dtype=np.int64)
         when = np.array([event.timestamp for event in events], dtype=np.int64)
         own = requests.history.items[requests.history.starts[0] : requests.history.ends[0]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
+from numba import njit
 from scipy import sparse
 
 from recsys.artifacts import read_arrays, write_arrays
@@ -59,17 +60,11 @@ class Histories:
 
     def last(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Last ``n``, newest first: items (padded with PAD), timestamps, values, each (rows, n)."""
-        at = self.ends[:, None] - 1 - np.arange(n)
-        inside = at >= self.starts[:, None]
-        if not len(self.items):
-            shape = at.shape
-            return np.full(shape, PAD), np.zeros(shape, np.int64), np.zeros(shape, np.float32)
-        at = np.where(inside, at, 0)
-        return (
-            np.where(inside, self.items[at], PAD),
-            np.where(inside, self.timestamps[at], 0),
-            np.where(inside, self.values[at], np.float32(0)),
-        )
+        shape = (len(self), n)
+        items, times = np.full(shape, PAD, dtype=np.int32), np.zeros(shape, dtype=np.int64)
+        values = np.zeros(shape, dtype=np.float32)
+        _last(self.items, self.timestamps, self.values, self.starts, self.ends, items, times, values)
+        return items, times, values
 
     def flat(self) -> tuple[np.ndarray, np.ndarray]:
         """Every past interaction of the batch: its row in the batch and its position in the flat arrays."""
@@ -214,8 +209,10 @@ class Candidates:
 
     def top(self, k: int) -> Candidates:
         """The first ``k`` columns, padded where there are fewer."""
+        missing = k - self.items.shape[1]
+        if missing == 0:
+            return self
         items, scores = self.items[:, :k], self.scores[:, :k]
-        missing = k - items.shape[1]
         if missing > 0:
             items = np.pad(items, ((0, 0), (0, missing)), constant_values=PAD)
             scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
@@ -256,17 +253,6 @@ class MergedCandidates:
         ranks, scores = np.full(deep, PAD, dtype=np.int32), np.full(deep, np.nan, dtype=np.float32)
         return cls(tuple(channels), empty.items, empty.scores, ranks, scores)
 
-    def take(self, places: np.ndarray) -> MergedCandidates:
-        """Row by row, the candidates that stand at ``places`` (n, m), in that order."""
-        deep = places[:, :, None]
-        return replace(
-            self,
-            items=np.take_along_axis(self.items, places, axis=1),
-            scores=np.take_along_axis(self.scores, places, axis=1),
-            ranks=np.take_along_axis(self.ranks, deep, axis=1),
-            channel_scores=np.take_along_axis(self.channel_scores, deep, axis=1),
-        )
-
 
 class Recall(Protocol):
     """A recall channel: fitted on interactions, it answers requests with candidates.
@@ -282,3 +268,12 @@ class Recall(Protocol):
     def save(self, folder: Path) -> None: ...
     @classmethod
     def load(cls, folder: Path) -> Self: ...
+
+
+@njit(nogil=True, cache=True)
+def _last(items, timestamps, values, starts, ends, last_items, last_timestamps, last_values):  # type: ignore[no-untyped-def]
+    for row in range(len(starts)):
+        for place in range(min(last_items.shape[1], ends[row] - starts[row])):
+            at = ends[row] - 1 - place
+            last_items[row, place], last_timestamps[row, place] = items[at], timestamps[at]
+            last_values[row, place] = values[at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
@@ -17,17 +18,19 @@ from recsys.features.statistics import Statistics
 from recsys.types import PAD, Histories, Interactions, MergedCandidates, Requests
 
 CANDIDATE, REQUEST = "candidate", "request"
+CHANNEL, ITEM, AFFINITY = "channel", "item", "affinity"
+"""Groups of what is told of a candidate: that of the item is the same for all requests of an hour."""
 HOUR = 3_600
 """Seconds. Statistics are as of a full hour, so that one table serves all requests of the next."""
 RECENT = 10
 """How many of a user's last interactions are recent."""
+MOST_ITEMS = 1 << 16
+"""In a table of all items as of an hour; of a larger catalogue what is asked is looked up each time."""
 
 
 @dataclass(frozen=True)
 class CandidateFeatures:
     """Numbers of each request and of each of its candidates, as they stood at the request's moment.
-
-    Those of the items' interactions are as of the last full hour before it.
 
     ``statistics`` of items; ``categories`` (n_items, c) float32 unit vectors; ``numbers`` (n_items, m)
     float32, the items' numeric attributes named ``number_names``, NaN where unknown.
@@ -55,9 +58,9 @@ class CandidateFeatures:
     def columns(self, channels: Sequence[str]) -> list[Column]:
         """Features it makes, for `FeatureSpec.fit`: each in its standard and in its even spread."""
         groups = {
-            "channel": [f"{channel}_{what}" for channel in channels for what in ("rank", "score")],
-            "item": [*self.statistics.names, *self.number_names],
-            "affinity": self._affinity_names(),
+            CHANNEL: self._channel_names(channels),
+            ITEM: self.known_names,
+            AFFINITY: self._affinity_names(),
         }
         named = [(CANDIDATE, group, name) for group, names in groups.items() for name in names]
         named += [(REQUEST, "activity", name) for name in ("history_length", "since_last", "since_first")]
@@ -66,6 +69,23 @@ class CandidateFeatures:
             for entity, group, name in named
             for encoder in ("standard", "uniform")
         ]
+
+    def found_names(self, channels: Sequence[str]) -> list[str]:
+        """Names of what only a request tells of its candidates."""
+        return [*self._channel_names(channels), *self._affinity_names()]
+
+    @property
+    def known_names(self) -> list[str]:
+        """Names of what is known of an item at an hour."""
+        return [*self.statistics.names, *self.number_names]
+
+    def _channel_names(self, channels: Sequence[str]) -> list[str]:
+        return [f"{channel}_{what}" for channel in channels for what in ("rank", "score")]
+
+    def _affinity_names(self) -> list[str]:
+        spans = ("all", "recent")
+        distances = [f"{name}_distance_{span}" for span in spans for name in self.number_names]
+        return [*(f"category_{span}" for span in spans), *distances, "popularity_gap"]
 
     def request_frame(self, requests: Requests) -> dict[str, np.ndarray]:
         """Numbers of each request, (n,) float32; times in log seconds, NaN without a history."""
@@ -80,13 +100,31 @@ class CandidateFeatures:
         }
 
     def candidate_frame(self, requests: Requests, merged: MergedCandidates) -> dict[str, np.ndarray]:
-        """Numbers of each candidate, (n, k) float32; what stands in padded places means nothing."""
-        items = np.where(merged.items == PAD, 0, merged.items)
-        frame = self._channel_numbers(merged)
-        known = self._statistics_at(items, requests.now)
-        frame |= known
-        frame |= {name: self.numbers[items, m] for m, name in enumerate(self.number_names)}
-        return frame | self._affinity(requests, items, known["item_count"])
+        """Numbers of each candidate by name, (n, k) float32; what stands in padded places means nothing.
+
+        Of a channel the reciprocal rank (0 where not found) and the score between the request's least (0) and
+        best (1). Of an item its statistics, counts and times in logs, as of the last full hour, and its
+        numeric attributes. How near it is to what its user had, ever and lately: cosine of categories,
+        distances to the mean number and to the mean popularity.
+        """
+        numbers = self.candidate_numbers(requests, merged)
+        found, known = self.found_names(merged.channels), self.known_names
+        frame = {name: numbers.found[:, number] for number, name in enumerate(found)}
+        return frame | {name: numbers.known[numbers.at, number] for number, name in enumerate(known)}
+
+    def candidate_numbers(self, requests: Requests, merged: MergedCandidates) -> CandidateNumbers:
+        """What `candidate_frame` names."""
+        history, n_numbers = requests.history, len(self.number_names)
+        last, _, _ = history.last(RECENT)
+        both = np.maximum(np.concatenate([merged.items, last], axis=1), 0)
+        known, items, at = self._known(both, requests.now)
+        n_found = 2 * len(merged.channels)
+        found = np.empty((len(merged), n_found + 3 + 2 * n_numbers, merged.items.shape[1]), dtype=np.float32)
+        met = history.items, history.starts, history.ends
+        _channels(merged.ranks, merged.channel_scores, found)
+        _affinity(merged.items, *met, RECENT, self.categories, self.numbers, found[:, n_found:])
+        _popularity_gap(last, at, known[:, 0], found[:, -1])
+        return CandidateNumbers(found, known, items, at[:, : merged.items.shape[1]])
 
     def save(self, folder: Path) -> None:
         """Write two ``.npz`` files."""
@@ -102,67 +140,51 @@ class CandidateFeatures:
         names = tuple(arrays.pop("number_names").tolist())
         return cls(Statistics.load(folder / "statistics.npz"), number_names=names, **arrays)
 
-    @staticmethod
-    def _channel_numbers(merged: MergedCandidates) -> dict[str, np.ndarray]:
-        """Reciprocal rank (0 where not found) and the score between the request's least (0) and best (1)."""
-        ranks, scores = merged.ranks, merged.channel_scores
-        inside = ranks != PAD
-        low = np.where(inside, scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-        high = np.where(inside, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
-        with np.errstate(invalid="ignore"):
-            share = (scores - low) / np.where(high > low, high - low, 1)
-        rank = np.where(inside, 10 / (10 + ranks), 0).astype(np.float32)
-        score = np.where(inside, share, -0.1).astype(np.float32)
-        frame = {f"{name}_rank": rank[:, :, number] for number, name in enumerate(merged.channels)}
-        return frame | {f"{name}_score": score[:, :, number] for number, name in enumerate(merged.channels)}
-
-    def _statistics_at(self, items: np.ndarray, now: np.ndarray) -> dict[str, np.ndarray]:
-        """Statistics of ``items`` (n, k), counts and times in logs, as of the last full hour."""
+    def _known(self, items: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What is known of items as `CandidateNumbers` has it, with the place of each of ``items`` (n, k)."""
         hours = now // HOUR * HOUR
-        if len(hours) and (hours == hours[0]).all():
-            return {name: values[items] for name, values in self._every(int(hours[0])).items()}
-        flat = self.statistics.at(items.ravel(), np.repeat(hours, items.shape[1]))
-        return {name: values.reshape(items.shape) for name, values in _in_logs(flat).items()}
+        if len(hours) and (hours == hours[0]).all() and self._keeps(int(hours[0])):
+            return self._kept[int(hours[0])], np.arange(len(self.numbers)), items
+        flat, moments = items.ravel(), np.repeat(hours, items.shape[1])
+        return self._as_of(flat, moments), flat, np.arange(items.size).reshape(items.shape)
 
-    def _every(self, hour: int) -> Mapping[str, np.ndarray]:
-        """Statistics of every item; the last hour's are kept, for requests come hour by hour."""
-        if hour not in self._kept:
-            every = _in_logs(self.statistics.at(np.arange(len(self.categories)), hour))
+    def _keeps(self, hour: int) -> bool:
+        """Whether there is a table of every item at ``hour``: from the second time on that it is asked of."""
+        if hour not in self._kept and hour in self._asked and len(self.numbers) <= MOST_ITEMS:
             self._kept.clear()
-            self._kept[hour] = every
-        return self._kept[hour]
+            self._kept[hour] = self._as_of(np.arange(len(self.numbers)), hour)
+        self._asked.clear()
+        self._asked.add(hour)
+        return hour in self._kept
 
     @cached_property
-    def _kept(self) -> dict[int, Mapping[str, np.ndarray]]:
+    def _kept(self) -> dict[int, np.ndarray]:
         return {}
 
-    def _affinity_names(self) -> list[str]:
-        spans = ("all", "recent")
-        near = [f"{name}_distance_{span}" for name in self.number_names for span in spans]
-        return [f"category_{span}" for span in spans] + near + ["popularity_gap"]
+    @cached_property
+    def _asked(self) -> set[int]:
+        return set()
 
-    def _affinity(
-        self, requests: Requests, items: np.ndarray, popularity: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Tell how near a candidate is to what its user had: cosine of categories, distance of numbers."""
-        rows, at = requests.history.flat()
-        met = requests.history.items[at]
-        recent = at >= requests.history.ends[rows] - RECENT
-        frame = {}
-        for span, chosen in (("all", slice(None)), ("recent", recent)):
-            of, had = rows[chosen], met[chosen]
-            profile = _sums(self.categories[had], of, len(requests))
-            norm = np.linalg.norm(profile, axis=1, keepdims=True)
-            profile = np.divide(profile, norm, out=np.zeros_like(profile), where=norm > 0)
-            frame[f"category_{span}"] = np.einsum("nc,nkc->nk", profile, self.categories[items])
-            for m, name in enumerate(self.number_names):
-                mean = _means(self.numbers[had, m], of, len(requests))
-                frame[f"{name}_distance_{span}"] = np.abs(self.numbers[items, m] - mean[:, None])
-        last, _, _ = requests.history.last(RECENT)
-        usual = self._statistics_at(np.where(last == PAD, 0, last), requests.now)["item_count"]
-        who, place = np.nonzero(last != PAD)
-        mean = _means(usual[who, place], who, len(requests))
-        return frame | {"popularity_gap": (popularity - mean[:, None]).astype(np.float32)}
+    def _as_of(self, items: np.ndarray, moments: np.ndarray | int) -> np.ndarray:
+        statistics = [
+            _log(values) if _counts(name) else values
+            for name, values in self.statistics.at(items, moments).items()
+        ]
+        return np.column_stack([*statistics, self.numbers[items]])
+
+
+@dataclass(frozen=True)
+class CandidateNumbers:
+    """``found`` (n, numbers, k) float32 is of a candidate in its request, in the order of ``found_names``.
+
+    What is ``known`` (rows, numbers) float32 of ``items`` (rows,) at the hour stands apart, for many requests
+    share it; candidates are its rows ``at`` (n, k).
+    """
+
+    found: np.ndarray
+    known: np.ndarray
+    items: np.ndarray
+    at: np.ndarray
 
 
 def _as_labels(value: object) -> list[str]:
@@ -190,25 +212,75 @@ def _counts(name: str) -> bool:
     return "count" in name or "since" in name
 
 
-def _in_logs(statistics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: _log(values) if _counts(name) else values for name, values in statistics.items()}
-
-
 def _log(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.log1p(np.maximum(values, 0)), dtype=np.float32)
 
 
-def _sums(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """Sum of the ``values`` (m, c) of each of ``n`` rows, which ascend."""
-    sums = np.zeros((n, values.shape[1]), dtype=values.dtype)
-    if len(rows):
-        starts = np.flatnonzero(np.diff(rows, prepend=-1))
-        sums[rows[starts]] = np.add.reduceat(values, starts, axis=0)
-    return sums
+@njit(nogil=True, cache=True)
+def _channels(ranks, scores, values):  # type: ignore[no-untyped-def]
+    n, k, n_channels = ranks.shape
+    for row in range(n):
+        for channel in range(n_channels):
+            low, high = np.float32(np.inf), np.float32(-np.inf)
+            for at in range(k):
+                if ranks[row, at, channel] != PAD:
+                    low = min(low, scores[row, at, channel])
+                    high = max(high, scores[row, at, channel])
+            width = high - low if high > low else np.float32(1)
+            for at in range(k):
+                rank, score = ranks[row, at, channel], (scores[row, at, channel] - low) / width
+                values[row, 2 * channel, at] = 0 if rank == PAD else 10 / (10 + rank)
+                values[row, 2 * channel + 1, at] = -0.1 if rank == PAD else score
 
 
-def _means(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    known = ~np.isnan(values)
-    sums = np.bincount(rows[known], values[known], minlength=n)
-    counts = np.bincount(rows[known], minlength=n)
-    return np.asarray(np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0))
+@njit(nogil=True, cache=True)
+def _affinity(items, met, starts, ends, recent, categories, numbers, values):  # type: ignore[no-untyped-def]
+    """Cosines of all and of the ``recent`` last, then distances of all, then of these."""
+    n_numbers = numbers.shape[1]
+    for row in range(len(items)):
+        for span in range(2):
+            start = starts[row] if span == 0 else max(starts[row], ends[row] - recent)
+            profile, means = _profile(met[start : ends[row]], categories, numbers)
+            for at in range(items.shape[1]):
+                cosine = np.float32(0)
+                for category in range(len(profile)):
+                    cosine += profile[category] * categories[items[row, at], category]
+                values[row, span, at] = cosine
+                for number in range(n_numbers):
+                    distance = abs(numbers[items[row, at], number] - means[number])
+                    values[row, 2 + span * n_numbers + number, at] = distance
+
+
+@njit(nogil=True, cache=True)
+def _profile(met, categories, numbers):  # type: ignore[no-untyped-def]
+    """Direction of the categories of ``met``, zeros if they have none, and the mean of each known number."""
+    profile = np.zeros(categories.shape[1], dtype=np.float32)
+    sums, counts = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
+    for item in met:
+        for category in range(len(profile)):
+            profile[category] += categories[item, category]
+        for number in range(len(sums)):
+            if not np.isnan(numbers[item, number]):
+                sums[number] += numbers[item, number]
+                counts[number] += 1
+    norm = np.sqrt((profile * profile).sum())
+    if norm > 0:
+        profile /= norm
+    for number in range(len(sums)):
+        sums[number] = sums[number] / counts[number] if counts[number] else np.nan
+    return profile, sums
+
+
+@njit(nogil=True, cache=True)
+def _popularity_gap(last, rows, popularity, gap):  # type: ignore[no-untyped-def]
+    """From the mean popularity of the ``last`` items, which stand in ``rows`` behind the candidates."""
+    k = gap.shape[1]
+    for row in range(len(last)):
+        total, n = 0.0, 0
+        for place in range(last.shape[1]):
+            if last[row, place] != PAD:
+                total += popularity[rows[row, k + place]]
+                n += 1
+        mean = total / n if n else np.nan
+        for at in range(k):
+            gap[row, at] = popularity[rows[row, at]] - mean

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from numba import njit
 
 from recsys.types import DAY, PAD, Histories, Interactions
 
@@ -40,14 +41,12 @@ class HistoryEncoder:
         log(1 + days) since; ``history_value`` float32 in [0, 1], all 1 if training knew one value only.
         Both are 0 on padding; whoever is cold has padding only.
         """
-        items, timestamps, values = histories.last(self.length)
-        inside = items != PAD
-        days = np.maximum(np.asarray(now)[:, None] - timestamps, 0) / DAY
-        return {
-            HISTORY_IDS: items.astype(np.int64),
-            HISTORY_AGE: np.where(inside, np.log1p(days), 0).astype(np.float32),
-            HISTORY_VALUE: np.where(inside, self._weight(values), 0).astype(np.float32),
-        }
+        shape = (len(histories), self.length)
+        ids, ages = np.full(shape, PAD, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+        weights = np.zeros(shape, dtype=np.float32)
+        past = histories.items, histories.timestamps, histories.values, histories.starts, histories.ends
+        _encode(*past, np.asarray(now), self.low, self.high, ids, ages, weights)
+        return {HISTORY_IDS: ids, HISTORY_AGE: ages, HISTORY_VALUE: weights}
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able content."""
@@ -58,7 +57,12 @@ class HistoryEncoder:
         """Restore what `to_json` gave."""
         return cls(**content)
 
-    def _weight(self, values: np.ndarray) -> np.ndarray:
-        if self.high <= self.low:
-            return np.ones_like(values)
-        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+
+@njit(nogil=True, cache=True)
+def _encode(items, timestamps, values, starts, ends, now, low, high, ids, ages, weights):  # type: ignore[no-untyped-def]
+    for row in range(len(starts)):
+        for place in range(min(ids.shape[1], ends[row] - starts[row])):
+            at = ends[row] - 1 - place
+            ids[row, place] = items[at]
+            ages[row, place] = np.log1p(max(now[row] - timestamps[at], 0) / DAY)
+            weights[row, place] = min(max((values[at] - low) / (high - low), 0), 1) if high > low else 1

@@ -15,6 +15,8 @@ from recsys.types import DAY
 
 HOUR = 3_600
 """Seconds."""
+LANES = 8
+"""Numbers that a processor compares at once."""
 
 
 def _present(values: np.ndarray) -> np.ndarray:
@@ -127,52 +129,58 @@ class Uniform:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """(n, 1) float32 in [-1, 1]."""
-        return NumberBlock([self]).encode(numbers(values)[None]).T
+        return NumberBlock([self], [0]).encode(numbers(values)[None]).T
 
 
 class NumberBlock:
-    """`Standard`, `Robust` and `Uniform` columns encoded together, for one call of many."""
+    """`Standard`, `Robust` and `Uniform` columns encoded together, for one call of many.
 
-    def __init__(self, encoders: Sequence[_Scaled | Uniform]) -> None:
+    Column ``i`` reads row ``source_of[i]`` of the values.
+    """
+
+    def __init__(self, encoders: Sequence[_Scaled | Uniform], source_of: Sequence[int]) -> None:
         uniform = [encoder for encoder in encoders if isinstance(encoder, Uniform)]
-        width = max((len(encoder.edges) for encoder in uniform), default=0)
-        self.edges, self.shares = np.zeros((len(encoders), width)), np.zeros((len(encoders), width))
-        self.n_edges = np.zeros(len(encoders), dtype=np.int64)
+        width = -(-max((len(encoder.edges) for encoder in uniform), default=0) // LANES) * LANES
+        self.source_of = np.array(source_of, dtype=np.int64)
         self.missing = np.array([encoder.missing for encoder in encoders])
         self.center, self.scale = np.zeros(len(encoders)), np.ones(len(encoders))
+        self.n_edges = np.zeros(len(encoders), dtype=np.int64)
+        self.edges = np.full((len(encoders), width), np.inf)
+        self.shares, self.slopes = np.zeros((2, len(encoders), width))
         for column, encoder in enumerate(encoders):
             if isinstance(encoder, Uniform):
                 self.n_edges[column] = n = len(encoder.edges)
                 self.edges[column, :n], self.shares[column, :n] = encoder.edges, encoder.shares
+                self.slopes[column, : n - 1] = np.diff(encoder.shares) / np.diff(encoder.edges)
             else:
                 self.center[column], self.scale[column] = encoder.center, encoder.scale
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """``values`` (columns, n) float64 to (columns, n) float32, as each encoder would."""
-        encoded = np.empty(values.shape, dtype=np.float32)
-        _encode(values, self.missing, self.center, self.scale, self.edges, self.shares, self.n_edges, encoded)
+        """``values`` (sources, n) to (columns, n) float32, as each encoder would."""
+        encoded = np.empty((len(self.source_of), values.shape[1]), dtype=np.float32)
+        spread = self.edges, self.shares, self.slopes, self.n_edges
+        _encode(values, self.source_of, self.missing, self.center, self.scale, *spread, encoded)
         return encoded
 
 
 @njit(nogil=True, cache=True)
-def _encode(values, missing, center, scale, edges, shares, n_edges, encoded):  # type: ignore[no-untyped-def]
-    for column in range(len(values)):
-        last = n_edges[column] - 1
-        knots, heights = edges[column, : last + 1], shares[column, : last + 1]
+def _encode(  # type: ignore[no-untyped-def]
+    values, source_of, missing, center, scale, edges, shares, slopes, n_edges, encoded
+):
+    for column in range(len(source_of)):
+        knots, last = edges[column], n_edges[column] - 1
         for row in range(values.shape[1]):
-            x = values[column, row]
+            x = np.float64(values[source_of[column], row])
             if not np.isfinite(x):
                 x = missing[column]
             if last < 0:
                 encoded[column, row] = (x - center[column]) / scale[column]
-            elif x <= knots[0]:
-                encoded[column, row] = heights[0]
-            elif x >= knots[last]:
-                encoded[column, row] = heights[last]
-            else:
-                low = np.searchsorted(knots, x, side="right") - 1
-                slope = (heights[low + 1] - heights[low]) / (knots[low + 1] - knots[low])
-                encoded[column, row] = slope * (x - knots[low]) + heights[low]
+                continue
+            x = min(max(x, knots[0]), knots[last])
+            low = np.int32(-1)
+            for each in range(len(knots)):  # compared many at once: a search's branches cannot be guessed
+                low += np.int32(knots[each] <= x)
+            encoded[column, row] = shares[column, low] + slopes[column, low] * (x - knots[low])
 
 
 @dataclass(frozen=True)
@@ -275,14 +283,24 @@ class _Clock:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Rows of the buckets, (n,) int64; if cyclic, sine and cosine, (n, 2) float32, 0 where missing."""
-        turn = (numbers(values) + self.origin + self.offset) % self.period / self.period
-        missing = np.isnan(turn)
+        shift = self.origin + self.offset
         if not self.cyclic:
-            return np.where(missing, UNKNOWN, np.where(missing, 0, turn * self.buckets).astype(np.int64) + 1)
+            rows = np.empty(len(values), dtype=np.int64)
+            _buckets(values.astype(np.float64), shift, self.period, self.buckets, rows)
+            return rows
+        turn = (numbers(values) + shift) % self.period / self.period
         waves: tuple[Callable[[np.ndarray], np.ndarray], ...] = (np.sin, np.cos)
-        return np.column_stack([np.where(missing, 0, wave(2 * np.pi * turn)) for wave in waves]).astype(
-            np.float32
+        return np.nan_to_num(
+            np.column_stack([wave(2 * np.pi * turn) for wave in waves]).astype(np.float32), nan=0
         )
+
+
+@njit(nogil=True, cache=True)
+def _buckets(moments, shift, period, buckets, rows):  # type: ignore[no-untyped-def]
+    for row in range(len(moments)):
+        known = np.isfinite(moments[row])
+        turn = (moments[row] + shift) % period / period if known else 0.0
+        rows[row] = np.int64(turn * buckets) + 1 if known else UNKNOWN
 
 
 class TimeOfDay(_Clock):

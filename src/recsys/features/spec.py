@@ -107,7 +107,6 @@ class _Plan:
     single: Sequence[FittedColumn]
     together: Sequence[FittedColumn]
     sources: Sequence[str]
-    source_of: np.ndarray
     block: NumberBlock
 
     @classmethod
@@ -118,8 +117,10 @@ class _Plan:
             single=[each for each in columns if each not in together],
             together=together,
             sources=sources,
-            source_of=np.array([sources.index(each.column.sources[0]) for each in together], dtype=np.int64),
-            block=NumberBlock([each.encoder for each in together]),  # type: ignore[misc]
+            block=NumberBlock(
+                [each.encoder for each in together],  # type: ignore[misc]
+                [sources.index(each.column.sources[0]) for each in together],
+            ),
         )
 
     def encode(self, frame: Frame) -> dict[str, np.ndarray]:
@@ -132,7 +133,7 @@ class _Plan:
             )
         except (TypeError, ValueError):  # one by one: the error names the column
             return encoded | {each.name: each.encode(frame) for each in self.together}
-        block = self.block.encode(values[self.source_of])
+        block = self.block.encode(values)
         return encoded | {each.name: block[n][:, None] for n, each in enumerate(self.together)}
 
 
@@ -172,6 +173,10 @@ class FeatureSpec:
     def for_entity(self, *entities: str) -> FeatureSpec:
         """Keep the columns of ``entities`` alone: a tower's spec."""
         return FeatureSpec(tuple(each for each in self.columns if each.column.entity in entities))
+
+    def of_groups(self, *groups: str) -> FeatureSpec:
+        """Keep the columns of ``groups`` (``entity.group``) alone."""
+        return FeatureSpec(tuple(each for each in self.columns if each.group in groups))
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

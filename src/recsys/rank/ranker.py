@@ -11,8 +11,9 @@ import numpy as np
 
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures
+from recsys.features.candidates import CandidateFeatures, CandidateNumbers
 from recsys.features.spec import FeatureSpec
+from recsys.features.values import FeatureError
 from recsys.inference import Arrays, Weights, load_weights, save_weights, within
 from recsys.rank.calibration import Platt
 from recsys.rank.inputs import Examples, RankingInputs
@@ -164,6 +165,7 @@ class Ranker:
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights
         self.scorer_ = Scorer.of(weights, self.inputs_, self.tasks)
+        self._last_known: tuple[np.ndarray, np.ndarray] | None = None
         return self
 
     def _logits(
@@ -179,15 +181,22 @@ class Ranker:
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> Iterator[np.ndarray]:
         """Of each request alone: sums depend on who else is in a product. Encoded some at a time."""
-        k = merged.items.shape[1]
+        if (told := features.found_names(merged.channels)) != self.scorer_.found.sources:
+            raise FeatureError(f"this ranker reads {self.scorer_.found.sources} of a candidate, not {told}")
         for start in range(0, len(requests), ROWS):
             block, lists = requests[start : start + ROWS], merged[start : start + ROWS]
             asked = self.inputs_.request(features, block)
-            offered = self.inputs_.candidate(features, block, lists)
+            numbers = features.candidate_numbers(block, lists)
+            known = self._known(numbers)
             for row, user in enumerate(block.users):
                 request = {name: values[row : row + 1] for name, values in asked.items()}
-                candidates = {name: values[row * k : (row + 1) * k] for name, values in offered.items()}
-                yield self.scorer_.first_layer(user, lists.items[row], request, candidates)
+                yield self.scorer_.first_layer(user, request, numbers.found[row], known, numbers.at[row])
+
+    def _known(self, numbers: CandidateNumbers) -> np.ndarray:
+        """`Scorer.first_of_known`, kept for as long as the same table comes again."""
+        if self._last_known is None or self._last_known[0] is not numbers.known:
+            self._last_known = numbers.known, self.scorer_.first_of_known(numbers)
+        return self._last_known[1]
 
     def _calibrated(self, examples: Sequence[Examples]) -> dict[str, Platt]:
         """Platt scaling of each task on ``examples``."""

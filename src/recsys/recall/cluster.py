@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from numba import njit
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
@@ -82,8 +83,9 @@ class ClusterRecall:
 
     def share_scored(self, requests: Requests, n_probe: int) -> np.ndarray:
         """Share of all members that the ``n_probe`` nearest clusters hold, (n,): what a search costs."""
-        near = [self._members_near(query, n_probe) for query in self._queries(requests)]
-        return np.array([len(items) for items in near]) / len(self.items_)
+        lengths = np.diff(self.starts_)
+        near = [self._clusters_near(query, n_probe) for query in self._queries(requests)]
+        return np.array([lengths[clusters].sum() for clusters in near]) / len(self.items_)
 
     def save(self, folder: Path) -> None:
         write_json(
@@ -125,27 +127,53 @@ class ClusterRecall:
 
     def _answer(self, requests: Requests, k: int, n_probe: int) -> Candidates:
         queries = self._queries(requests)
-        items = [self._members_near(query, n_probe) for query in queries]
-        # One by one, not in one matrix product: BLAS would add up in an order that depends on who else asks.
-        scores = [self.vectors_[near] @ query for near, query in zip(items, queries, strict=True)]
-        offsets = np.cumsum([0, *(len(near) for near in items)])
-        found = np.concatenate(items), np.concatenate(scores), offsets
-        return best_unseen_of(*found, len(self.vectors_), requests.history, k)
+        near = [self._clusters_near(query, n_probe) for query in queries]
+        lengths = np.diff(self.starts_)
+        offsets = np.cumsum([0, *(lengths[clusters].sum() for clusters in near)])
+        items, scores = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1], dtype=np.float32)
+        for query, clusters, start in zip(queries, near, offsets[:-1], strict=True):
+            _compare(query, clusters, self.starts_, self.items_, self.vectors_, items[start:], scores[start:])
+        return best_unseen_of(items, scores, offsets, len(self.vectors_), requests.history, k)
 
     def _queries(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, d) of users; zeros where there is no history to tell."""
         history = self.history_.encode(requests.history, requests.now)
-        ids = history[HISTORY_IDS]
-        weights = self.decay ** np.arange(self.history_length) * history[HISTORY_VALUE] ** self.value_power
-        weights = np.where(ids == PAD, 0, weights).astype(np.float32)
-        return _unit((weights[:, :, None] * self.vectors_[ids]).sum(axis=1))
+        queries = np.zeros((len(requests), self.vectors_.shape[1]), dtype=np.float32)
+        told = history[HISTORY_IDS], history[HISTORY_VALUE]
+        _mean(*told, self.decay, self.value_power, self.vectors_, queries)
+        return _unit(queries)
 
-    def _members_near(self, query: np.ndarray, n_probe: int) -> np.ndarray:
-        """Items of the clusters nearest to ``query`` (d,); none if that is all zeros."""
+    def _clusters_near(self, query: np.ndarray, n_probe: int) -> np.ndarray:
+        """Clusters nearest to ``query`` (d,); none if that is all zeros."""
         if not query.any():
             return np.zeros(0, dtype=np.int64)
-        nearest = np.argsort(-(self.centroids_ @ query), kind="stable")[:n_probe]
-        return np.concatenate([self.members(cluster) for cluster in nearest])
+        return np.argsort(-(self.centroids_ @ query), kind="stable")[:n_probe]
+
+
+@njit(nogil=True, cache=True)
+def _mean(ids, values, decay, power, vectors, queries):  # type: ignore[no-untyped-def]
+    """Sums in place of means: the length does not matter."""
+    for row in range(len(ids)):
+        for place in range(ids.shape[1]):
+            if ids[row, place] != PAD:
+                weight = np.float32(decay**place * values[row, place] ** power)
+                queries[row] += weight * vectors[ids[row, place]]
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _compare(query, clusters, starts, members, vectors, items, scores):  # type: ignore[no-untyped-def]
+    """Write the members of ``clusters`` and their products with ``query``.
+
+    One by one, not in one matrix product: BLAS would add up in an order that depends on who else asks.
+    """
+    n = 0
+    for cluster in clusters:
+        for at in range(starts[cluster], starts[cluster + 1]):
+            score = np.float32(0)
+            for column in range(len(query)):
+                score += query[column] * vectors[members[at], column]
+            items[n], scores[n] = members[at], score
+            n += 1
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

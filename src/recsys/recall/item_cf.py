@@ -130,6 +130,7 @@ class ItemCfRecall:
         offsets = np.concatenate([[0], found.sum(axis=1).cumsum()])
         shape = (len(items), len(items))
         self._table = sparse.csr_matrix((similarities[found], items[found], offsets), shape=shape)
+        self._fading = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
@@ -158,9 +159,10 @@ class ItemCfRecall:
     def _liked(self, history: Histories) -> tuple[np.ndarray, np.ndarray]:
         """The last ``n_last`` items of each user, and what they count: (n, n_last), 0 for PAD."""
         items, _, values = history.last(self.n_last)
-        weights = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
-        weights = weights * np.maximum(values, 0) ** np.float32(self.value_power)
-        return items, np.where(items == PAD, np.float32(0), weights)
+        weights = np.where(items == PAD, np.float32(0), self._fading)
+        if self.value_power:
+            weights *= np.maximum(values, 0) ** np.float32(self.value_power)
+        return items, weights
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})

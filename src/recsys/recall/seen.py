@@ -14,6 +14,10 @@ BLOCK_CELLS = 1 << 23
 """Users times items held at once: 8 MB of marks, 32 MB of scores."""
 LOW, SIGN = 0xFFFF_FFFF, np.uint32(1 << 31)
 """The lower half of a key; the sign of a float32."""
+BINS = 1 << 10
+"""Parts of the range of keys, counted to find where the best begin."""
+MANY = 4
+"""Times as many keys as are wanted: what is worth sorting to find them."""
 
 
 def in_blocks(
@@ -112,20 +116,10 @@ def _pick_of(items, scores, offsets, n_items, seen, starts, ends, best, best_sco
 def _pick_sums(  # type: ignore[no-untyped-def]
     ids, weights, offsets, items, values, sums, seen, starts, ends, best, best_scores
 ):
-    touched = np.empty(len(sums), dtype=np.int32)
+    touched = np.empty(len(sums) + 1, dtype=np.int32)
     keys = np.empty(len(sums), dtype=np.uint64)
     for row in range(len(ids)):
-        n = 0
-        for place in range(ids.shape[1]):
-            each, weight = ids[row, place], weights[row, place]
-            if each == PAD or weight == 0:
-                continue
-            for at in range(offsets[each], offsets[each + 1]):
-                item, amount = items[at], weight * values[at]
-                if sums[item] == 0 and amount != 0:
-                    touched[n] = item
-                    n += 1
-                sums[item] += amount
+        n = _sum_up(ids[row], weights[row], offsets, items, values, sums, touched)
         for at in range(starts[row], ends[row]):
             sums[seen[at]] = 0
         found = 0
@@ -136,6 +130,34 @@ def _pick_sums(  # type: ignore[no-untyped-def]
                 found += 1
                 sums[item] = 0
         take_best(keys, found, best[row], best_scores[row])
+
+
+@njit(nogil=True, cache=True)
+def _sum_up(ids, weights, offsets, items, values, sums, touched):  # type: ignore[no-untyped-def]
+    """Add the rows ``ids`` to ``sums``; how many entries that are not 0 it left at the front of ``touched``.
+
+    Looks at all sums at the end, unless there are more of them than additions.
+    """
+    n_additions = 0
+    for each in ids:
+        if each != PAD:
+            n_additions += offsets[each + 1] - offsets[each]
+    listed = n_additions < len(sums)
+    n = 0
+    for place in range(len(ids)):
+        each, weight = ids[place], weights[place]
+        if each == PAD or weight == 0:
+            continue
+        for at in range(offsets[each], offsets[each + 1]):
+            if listed:
+                touched[n] = items[at]
+                n += sums[items[at]] == 0 and weight * values[at] != 0
+            sums[items[at]] += weight * values[at]
+    if not listed:
+        for item in range(len(sums)):
+            touched[n] = item
+            n += sums[item] != 0
+    return n
 
 
 @njit(nogil=True, cache=True)
@@ -166,13 +188,40 @@ def key(score, item):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def take_best(keys, n, best, scores):  # type: ignore[no-untyped-def]
-    """Write the items and scores of the largest of the first ``n`` keys, largest first."""
+    """Write the items and scores of the largest of the first ``n`` keys, which it moves, largest first."""
     k = min(n, len(best))
     if k < n:
+        n = _with_largest(keys, n, k)
+    if n > MANY * k:
         keys[:k] = np.partition(keys[:n], n - k)[n - k :]
-    keys[:k].sort()
+        n = k
+    keys[:n].sort()
     for rank in range(k):
-        each = keys[k - 1 - rank]
+        each = keys[n - 1 - rank]
         upper = np.uint32(each >> np.uint64(32))
         bits = upper ^ SIGN if upper & SIGN else ~upper
         best[rank], scores[rank] = LOW - np.int64(each & np.uint64(LOW)), np.uint32(bits).view(np.float32)
+
+
+@njit(nogil=True, cache=True)
+def _with_largest(keys, n, k):  # type: ignore[no-untyped-def]
+    """Move the ``k`` largest of the first ``n`` keys to the front, with few others; how many there are."""
+    low = high = keys[0]
+    for at in range(n):
+        low, high = min(low, keys[at]), max(high, keys[at])
+    shift = np.uint64(0)
+    while (high - low) >> shift >= np.uint64(BINS):
+        shift += np.uint64(1)
+    counts = np.zeros(BINS, dtype=np.int64)
+    for at in range(n):
+        counts[(keys[at] - low) >> shift] += 1
+    part, above = BINS - 1, counts[BINS - 1]
+    while above < k:
+        part -= 1
+        above += counts[part]
+    least, kept = low + (np.uint64(part) << shift), 0
+    for at in range(n):
+        each = keys[at]
+        keys[kept] = each
+        kept += each >= least
+    return kept

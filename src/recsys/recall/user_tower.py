@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numba import njit
 
 from recsys.features.history import DAY_LOG, HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE, YEAR_LOG
 from recsys.features.spec import FeatureSpec
@@ -16,7 +18,7 @@ from recsys.types import DAY
 if TYPE_CHECKING:
     from recsys.nn.pooling import Kind
 
-TINY = np.float32(1e-12)
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,32 +49,51 @@ class UserTower:
 
     def vector(self, inputs: Arrays, row: int) -> np.ndarray:
         """Unit vector (d,) float32."""
-        one = slice(row, row + 1)
-        pooled = self.history_weights(inputs, row).T @ self.ids[inputs[HISTORY_IDS][row]]
-        parts = [pooled.reshape(1, -1), _elapsed(inputs[HISTORY_AGE][one, 0])]
+        one, elapsed = slice(row, row + 1), _elapsed(inputs[HISTORY_AGE][row])
+        pooled = self._weights(inputs, row, elapsed).T @ self.ids[inputs[HISTORY_IDS][row]]
+        parts = [pooled.reshape(1, -1), elapsed[:1]]
         if self.attributes is not None:
             parts.append(self.attributes({name: values[one] for name, values in inputs.items()}))
         x = np.concatenate(parts, axis=1)
         vector = (x @ self.linear + mlp(x, self.layers))[0]
-        return np.asarray(vector / np.maximum(np.sqrt(vector @ vector), TINY))
+        return np.asarray(vector / max(math.sqrt(vector @ vector), TINY))
 
     def history_weights(self, inputs: Arrays, row: int) -> np.ndarray:
         """What each head gives to each place, (length, heads) float32, adding up to 1 over a history."""
-        inside = (inputs[HISTORY_IDS][row] != PADDING)[:, None]
-        logits = np.where(inside, self._logits(inputs, row), -np.inf)
-        weights = np.exp(logits - logits.max(axis=0, initial=-1e9)) * inside
-        return np.asarray(weights / np.maximum(weights.sum(axis=0), TINY), dtype=np.float32)
+        return self._weights(inputs, row, _elapsed(inputs[HISTORY_AGE][row]))
 
-    def _logits(self, inputs: Arrays, row: int) -> np.ndarray:
-        ages, values = inputs[HISTORY_AGE][row], inputs[HISTORY_VALUE][row]
+    def _weights(self, inputs: Arrays, row: int, elapsed: np.ndarray) -> np.ndarray:
+        logits = self._logits(inputs, row, elapsed)
+        weights = np.zeros(logits.shape, dtype=np.float32)
+        _softmax(inputs[HISTORY_IDS][row], logits, weights)
+        return weights
+
+    def _logits(self, inputs: Arrays, row: int, elapsed: np.ndarray) -> np.ndarray:
         if self.kind == "mean":
-            return np.zeros((len(ages), 1), dtype=np.float32)
-        told = np.concatenate([_elapsed(ages), values[:, None]], axis=1) @ self.pooling["told.weight"].T
+            return np.zeros((len(elapsed), 1), dtype=np.float32)
+        told = np.concatenate([elapsed, inputs[HISTORY_VALUE][row, :, None]], axis=1)
+        logits = told @ self.pooling["told.weight"].T + self.pooling["recency"]
         if self.kind == "attention":
             items = self.ids[inputs[HISTORY_IDS][row]]
             hidden = np.tanh(items @ self.pooling["hidden.weight"].T + self.pooling["hidden.bias"])
-            told = told + hidden @ self.pooling["query.weight"].T
-        return np.asarray(self.pooling["recency"] + told)
+            logits += hidden @ self.pooling["query.weight"].T
+        return logits
+
+
+@njit(nogil=True, cache=True)
+def _softmax(ids, logits, weights):  # type: ignore[no-untyped-def]
+    """Over the places that are no padding."""
+    for head in range(logits.shape[1]):
+        highest, total = np.float32(-np.inf), np.float32(0)
+        for place in range(len(ids)):
+            if ids[place] != PADDING:
+                highest = max(highest, logits[place, head])
+        for place in range(len(ids)):
+            if ids[place] != PADDING:
+                weights[place, head] = np.exp(logits[place, head] - highest)
+                total += weights[place, head]
+        if total > 0:
+            weights[:, head] /= total
 
 
 def _elapsed(ages: np.ndarray) -> np.ndarray:
