@@ -57,8 +57,9 @@ check: lint  ## what must hold before a commit: lint, and all tests but the slow
 lab: setup  ## JupyterLab on the notebooks
 	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab
 
-bench: setup  ## every benchmark in benchmarks/, one after the other
-	set -e; for each in benchmarks/*/run.py; do python $$each; done
+bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle machine with redis-server; about an hour
+	set -e; for each in benchmarks/*/run.py benchmarks/serving/growth.py benchmarks/serving/parity.py; do \
+		echo $$each; python $$each; done
 
 lock: setup  ## write requirements.lock anew from .venv
 	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new

@@ -1,168 +1,171 @@
-"""The service against a trivial endpoint of the same BentoML: `python benchmarks/serving/run.py`.
+"""How many requests a second one worker answers, and how long they wait: `python benchmarks/serving/run.py`.
 
-One worker each, the newest release in artifacts/releases, users drawn by how much they did, lists of 20. The
-contenders run in turn, round after round; the medians over the rounds are what is reported. Closed loops tell
-how much a server can do, one connection how long an answer takes, and requests that come at half of a
-server's own peak (Poisson) what waiting does.
+Contenders, each with one worker and lists of 20, for users drawn by how much they did:
+
+  trivial   an endpoint as BentoML's documents show it, always with the same answer
+  mounted   a Starlette app in BentoML that does the same: the leanest way through it
+  embedded  the service, events in LMDB, no cache
+  redis     the service, events in Redis, no cache
+  cached    the service, events in LMDB, every answer in the cache
+
+Only one runs at a time: it is started, warmed with each of the requests, measured, stopped. Rounds follow
+each other, contenders in turn; medians over the rounds are reported. Eight connections that never pause tell
+what a server can do (its peak), one how long an answer takes, and requests that come as they come (Poisson)
+at shares of its own peak what waiting does. Writes a report (JSON) and its figure beside it (PNG). Takes
+about half an hour.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from itertools import cycle
+from os import sched_getaffinity
 from pathlib import Path
-from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from load import Load, closed, opened, post
+import pandas as pd
+from load import Load, closed, opened
+from servers import RELEASES, REPORTS, SERVICE, Server, redis_server, served
+from traffic import K, Traffic, recommend
 
+from recsys import plots
 from recsys.artifacts import write_json
-from recsys.release import RECOMMENDER, list_releases
-from recsys.types import Interactions
-from recsys.vocabulary import Vocabulary
+from recsys.release import list_releases
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-RELEASES = ROOT / "artifacts" / "releases"
-REPORT = ROOT / "reports" / "benchmarks" / "serving.json"
-K, CONNECTIONS, REQUESTS = 20, 8, 5000
-SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
+FLOORS, OURS = ("trivial", "mounted"), ("embedded", "redis", "cached")
+GROUPS = {"answers are made": ("embedded", "redis"), "answers are ready": (*FLOORS, "cached")}
+"""Of the figure: these are of other orders of magnitude than those."""
+NO_CACHE = {"RECSYS_CACHE_MB": "0"}
+WHOLE_CACHE = {"RECSYS_CACHE_MB": "1000", "RECSYS_CACHE_SECONDS": "86400"}
+CACHED = "recsys_cached_answers_total"
+"""The service's metric."""
+CONNECTIONS = 8
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 """Of a server's peak: loads at which waiting is measured."""
+HALF = 0.5
 
 
 def main() -> None:
     arguments = parse()
-    folder = list_releases(RELEASES)[-1].folder
-    asks = requests(folder)
-    with ExitStack() as stack:
-        redis = stack.enter_context(redis_server())
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        service = ROOT / "bentos" / "recommender"
-        without_cache = {"RECSYS_CACHE_MB": "0"}
-        contenders = {
-            "trivial": (HERE, "trivial:Trivial", {}),
-            "embedded": (
-                service,
-                "service:RecommenderService",
-                {"RECSYS_STORE": str(scratch / "a"), **without_cache},
-            ),
-            "redis": (service, "service:RecommenderService", {"RECSYS_STORE": redis, **without_cache}),
-            "cached": (service, "service:RecommenderService", {"RECSYS_STORE": str(scratch / "b")}),
-        }
-        ports = {name: stack.enter_context(served(*each)) for name, each in contenders.items()}
-        report = measured(ports, asks, arguments.rounds, arguments.seconds)
-    write_json(REPORT, report)
+    traffic = Traffic(list_releases(arguments.releases)[-1].folder)
+    users = traffic.users(arguments.requests)
+    peaks, loads = measured(arguments, [recommend(user) for user in users])
+    told = {
+        "k": K,
+        "requests": len(users),
+        "distinct_users": len(set(users)),
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "connections": CONNECTIONS,
+        "cpus": len(sched_getaffinity(0)),
+        "bentoml": version("bentoml"),
+    }
+    report = told | summary(peaks, loads)
+    write_json(arguments.out, report)
+    figure = plots.waiting_by_load(pd.DataFrame(report["by_load"]), GROUPS, FLOORS)
+    plots.save(figure, arguments.out.with_suffix(".png"))
     print(json.dumps(report, indent=2))
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run (default: %(default)s)")
+    parser.add_argument(
+        "--requests", type=int, default=5000, help="that are asked over and over (default: %(default)s)"
+    )
+    parser.add_argument("--releases", type=Path, default=RELEASES, help="the newest in this folder answers")
+    parser.add_argument("--out", type=Path, default=REPORTS / "serving.json", help="the report")
     return parser.parse_args()
 
 
-def requests(release: Path) -> list[bytes]:
-    """Prepared requests of users drawn by their interactions."""
-    past = Interactions.load(release / RECOMMENDER / "past.npz")
-    users = Vocabulary.of(json.loads((release / RECOMMENDER / "catalogue" / "users.json").read_text()))
-    drawn = np.random.default_rng(0).choice(past.user_idx, REQUESTS)
-    return [post("/recommend", json.dumps({"user_id": id_, "k": K}).encode()) for id_ in users.decode(drawn)]
+def measured(arguments: argparse.Namespace, asks: Sequence[bytes]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What each round saw of each contender: at its peak and alone, and by load."""
+    peaks, loads = [], []
+    for number in range(arguments.rounds):
+        for name in (*FLOORS, *OURS):
+            with started(name, arguments.releases) as server:
+                closed(server.port, dict.fromkeys(asks), CONNECTIONS)
+                peak, waiting = visit(server, asks, arguments.seconds)
+            peaks.append({"server": name, **peak})
+            loads += [{"server": name, **each} for each in waiting]
+            print(f"round {number + 1}: {name} {peak['requests_per_second']:.0f} requests/s", flush=True)
+    return pd.DataFrame(peaks), pd.DataFrame(loads)
 
 
-def measured(ports: dict[str, int], asks: Sequence[bytes], rounds: int, seconds: float) -> dict[str, Any]:
-    """Figures of each contender, and what the issue's ratios are made of."""
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
-    for name, port in ports.items():
-        closed(port, asks, 1, seconds if name != "cached" else 4 * seconds)  # warm
-    for _ in range(rounds):
-        for name, port in ports.items():
-            runs[name].append(one_round(port, asks, seconds))
-    figures = {
-        name: {figure: median(run[figure] for run in each) for figure in each[0]}
-        for name, each in runs.items()
-    }
-    peak = figures["embedded"]["requests_per_second"]
-    waiting = [
-        {"share_of_peak": share, **quantiles(opened(ports["embedded"], asks, share * peak, seconds))}
-        for share in SHARES
-    ]
-    trivial = figures["trivial"]
-    return {
-        "servers": figures,
-        "embedded_by_load": waiting,
-        "ratios": {
-            f"{name}_to_trivial": figures[name]["requests_per_second"] / trivial["requests_per_second"]
-            for name in ("embedded", "redis", "cached")
+@contextmanager
+def started(name: str, releases: Path) -> Iterator[Server]:
+    """The contender ``name``, alone."""
+    with ExitStack() as stack:
+        if name in FLOORS:
+            yield stack.enter_context(served(Path(__file__).parent, f"{name}:{name.capitalize()}", {}))
+            return
+        folder = stack.enter_context(TemporaryDirectory())
+        told = {
+            "RECSYS_RELEASES": str(releases.resolve()),
+            "RECSYS_STORE": stack.enter_context(redis_server()) if name == "redis" else folder,
+            **(WHOLE_CACHE if name == "cached" else NO_CACHE),
         }
-        | {"redis_to_embedded": figures["redis"]["requests_per_second"] / peak},
-        "added_ms_at_the_median": figures["embedded"]["p50_ms"] - trivial["p50_ms"],
+        yield stack.enter_context(served(*SERVICE, told))
+
+
+def visit(
+    server: Server, asks: Sequence[bytes], seconds: float
+) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Figures of one server: of its peak and of one connection, and of each share of its peak."""
+    port, cached = server.port, server.counted(CACHED)
+    full = closed(port, cycle(asks), CONNECTIONS, seconds)
+    cached = server.counted(CACHED) - cached
+    alone = closed(port, cycle(asks), 1, seconds)
+    loads = [(share, opened(port, cycle(asks), share * full.per_second, seconds)) for share in SHARES]
+    peak = {
+        "requests_per_second": full.per_second,
+        "from_cache": cached / len(full.seconds),
+        "load_generator_busy": full.busy,
+        **quantiles(alone),
+        "failed": full.failed + alone.failed,
     }
-
-
-def one_round(port: int, asks: Sequence[bytes], seconds: float) -> dict[str, float]:
-    full, alone = closed(port, asks, CONNECTIONS, seconds), closed(port, asks, 1, seconds)
-    half = opened(port, asks, full.per_second / 2, seconds)
-    failed = full.failed + alone.failed + half.failed
-    waiting = {f"half_load_{name}": value for name, value in quantiles(half).items()}
-    return {"requests_per_second": full.per_second, **quantiles(alone), **waiting, "failed": failed}
+    return peak, [
+        {
+            "share_of_peak": share,
+            "requests_per_second": share * full.per_second,
+            "answers_per_second": load.per_second,
+            **quantiles(load),
+            "failed": load.failed,
+        }
+        for share, load in loads
+    ]
 
 
 def quantiles(load: Load) -> dict[str, float]:
     return {"p50_ms": load.quantile(0.5), "p99_ms": load.quantile(0.99)}
 
 
-@contextmanager
-def served(folder: Path, service: str, told: dict[str, str]) -> Iterator[int]:
-    """Port at which ``bentoml serve`` answers."""
-    port = free_port()
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "BENTOML_DO_NOT_TRACK": "True",
-        "RECSYS_RELEASES": str(RELEASES),
+def summary(peaks: pd.DataFrame, loads: pd.DataFrame) -> dict[str, Any]:
+    """Medians over the rounds (of failures the sum), and how far ours are from the floors."""
+    servers, by_load = medians(peaks, ["server"]), medians(loads, ["server", "share_of_peak"])
+    half = by_load.xs(HALF, level="share_of_peak")["p99_ms"]
+    servers["half_load_p99_ms"] = half
+    servers["failed"] += loads.groupby("server")["failed"].sum()
+    peak, alone = servers["requests_per_second"], servers["p50_ms"]
+    return {
+        "servers": servers.to_dict("index"),
+        "by_load": by_load.reset_index().to_dict("records"),
+        "ratio": {f"to_{floor}": {name: peak[name] / peak[floor] for name in OURS} for floor in FLOORS},
+        "added_ms": {f"to_{floor}": {name: alone[name] - alone[floor] for name in OURS} for floor in FLOORS},
     }
-    command = [sys.executable, "-m", "bentoml", "serve", service, "--port", str(port)]
-    with subprocess.Popen(command, cwd=folder, env=environment | told, start_new_session=True) as server:
-        try:
-            for _ in range(600):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz")
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            yield port
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
 
 
-@contextmanager
-def redis_server() -> Iterator[str]:
-    if not shutil.which("redis-server"):
-        raise SystemExit("redis-server is missing: apt-get install redis-server")
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        yield f"redis://127.0.0.1:{port}"
-        server.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as any_free:
-        any_free.bind(("127.0.0.1", 0))
-        port: int = any_free.getsockname()[1]
-    return port
+def medians(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    groups = rows.groupby(by, sort=False)
+    return groups.median().assign(failed=groups["failed"].sum())
 
 
 if __name__ == "__main__":

@@ -1,23 +1,34 @@
-"""The floor: the least that the same BentoML does for a POST with a JSON body."""
+"""The plain floor: an endpoint as BentoML's documents show it, typed input in, a pydantic model out.
+
+It is asynchronous, which spares each request a thread: the quicker of the two kinds.
+"""
 
 import bentoml
-import orjson
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
-ANSWER = orjson.dumps(
-    {"items": [{"rank": rank, "item_id": f"item {rank}", "score": 0.5} for rank in range(20)]}
-)
+from pydantic import BaseModel
 
 
-async def answer(request: Request) -> Response:
-    orjson.loads(await request.body())
-    return Response(ANSWER, media_type="application/json")
+class Item(BaseModel):
+    """One place of a list."""
+
+    rank: int
+    item_id: str
+    score: float
+
+
+class Recommended(BaseModel):
+    """A list."""
+
+    items: list[Item]
+
+
+ANSWER = Recommended(items=[Item(rank=rank, item_id=f"item {rank}", score=0.5) for rank in range(20)])
 
 
 @bentoml.service(name="trivial", logging={"access": {"enabled": False}})
-@bentoml.asgi_app(Starlette(routes=[Route("/recommend", answer, methods=["POST"])]), path="/")
 class Trivial:
-    """Nothing but the route."""
+    """Nothing but the endpoint."""
+
+    @bentoml.api(route="/recommend")
+    async def recommend(self, user_id: str, k: int = 20) -> Recommended:
+        """The same list for everybody."""
+        return ANSWER

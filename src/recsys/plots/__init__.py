@@ -18,6 +18,7 @@ from recsys.plots.models import (
     scatter_map,
     training_curves,
 )
+from recsys.plots.service import memory_over_requests, waiting_by_load
 from recsys.plots.style import Picture, save
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "gates",
     "heatmap",
     "long_tail",
+    "memory_over_requests",
     "parts_over_time",
     "recall_curves",
     "save",
@@ -41,4 +43,5 @@ __all__ = [
     "stacked",
     "trade_off",
     "training_curves",
+    "waiting_by_load",
 ]
