@@ -19,6 +19,7 @@ from recsys.features.candidates import CandidateFeatures
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.recall.merge import Method, merge
+from recsys.recall.popular import PopularRecall
 from recsys.rerank import Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
@@ -164,17 +165,23 @@ class Recommender:
         only: Collection[str] | None = None,
         spent: dict[str, float] | None = None,
     ) -> MergedCandidates:
-        """Candidates of all channels, or of those ``only``, merged; ``k`` where ``merging.k`` is less.
+        """Candidates of all channels, merged; ``k`` where ``merging.k`` is less.
 
-        ``spent`` is told the seconds that each channel took.
+        With ``only``, the other channels find nothing. ``spent`` is told the seconds that each channel took.
         """
-        found = {}
+        found = {name: Candidates.none(len(requests), self.merging.quota(name, k)) for name in self.channels}
         for name in only if only is not None else self.channels:
             began = perf_counter()
             found[name] = self.channels[name].recall(requests, self.merging.quota(name, k))
             if spent is not None:
                 spent[name] = perf_counter() - began
         return self.merging(found, k)
+
+    def fallback(self, requests: Requests, k: int) -> MergedCandidates:
+        """What is popular in each user's segment, for when nothing else works."""
+        popular = self.channels[FALLBACK]
+        assert isinstance(popular, PopularRecall)
+        return self.merging({FALLBACK: popular.recall_in_segment(requests, self.merging.quota(FALLBACK, k))}, k)
 
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
         """Whole candidate lists in the ranker's order, before re-ranking.
