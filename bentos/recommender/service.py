@@ -8,12 +8,15 @@ from pathlib import Path
 
 import bentoml
 from app import Service, Settings, app_of
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from wire import App
 
 from recsys.release import ReleaseError, list_releases
 from recsys.serving import Live
 from recsys.store import open_store
+
+BENTOMLS = {"/livez", "/readyz", "/healthz", "/metrics"}
+"""Paths that BentoML answers."""
 
 
 def settings() -> Settings:
@@ -31,16 +34,20 @@ def settings() -> Settings:
     return Settings(**{"releases": Path("artifacts/releases"), "store": "artifacts/store", **given})
 
 
-class Mounted:
-    """The app, once the worker has made it."""
+class Ours:
+    """Requests come here before BentoML's router looks for who may want them: all but its own are ours."""
 
-    app: Starlette
+    app: App
+    """Of this worker, once it has made it."""
+
+    def __init__(self, bentoml: ASGIApp) -> None:
+        self.bentoml = bentoml
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-MOUNTED = Mounted()
+        if scope["type"] != "http" or scope["path"] in BENTOMLS:
+            await self.bentoml(scope, receive, send)
+        else:
+            await Ours.app(scope, receive, send)
 
 
 @bentoml.service(
@@ -48,8 +55,9 @@ MOUNTED = Mounted()
     traffic={"timeout": 10},
     metrics={"enabled": True},
     logging={"access": {"enabled": False}},
+    # Spans are made even where none is sampled, and cost more than an answer from the cache.
+    tracing={"excluded_urls": "."},
 )
-@bentoml.asgi_app(MOUNTED, path="/")
 class RecommenderService:
     """Loads the release that RECSYS_RELEASE names, or the newest one."""
 
@@ -61,7 +69,7 @@ class RecommenderService:
             raise ReleaseError(f"{own.releases}: holds no release {wanted or ''}")
         live = Live.load(known[wanted] if wanted else list(known.values())[-1])
         self.service = Service(own, live, open_store(own.store))
-        MOUNTED.app = app_of(self.service)
+        Ours.app = app_of(self.service)
         # Collections of all that was loaded would stop requests for tens of milliseconds.
         gc.collect()
         gc.freeze()
@@ -71,3 +79,6 @@ class RecommenderService:
     def close(self) -> None:
         """Let go of what is open."""
         self.service.close()
+
+
+RecommenderService.add_asgi_middleware(Ours)  # type: ignore[attr-defined]

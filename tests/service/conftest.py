@@ -77,6 +77,5 @@ def lives(releases) -> list[Live]:
 def running(releases, lives, tmp_path) -> Iterator[Running]:
     settings = Settings(releases, str(tmp_path / "store"), admin_token=TOKEN)
     service = Service(settings, lives[0], open_store(settings.store))
-    with TestClient(app_of(service), raise_server_exceptions=False) as client:
-        yield Running(client, service)
+    yield Running(TestClient(app_of(service)), service)
     service.close()

@@ -194,7 +194,44 @@ def test_the_page_and_its_parts_are_served(running):
         answer = running.client.get(path)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
-    assert running.client.get("/app.py").status_code == 404
+        assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_a_page_that_is_known_already_is_not_sent_again(running):
+    tag = running.client.get("/page.js").headers["etag"]
+    answer = running.client.get("/page.js", headers={"if-none-match": tag})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert running.client.get("/page.js", headers={"if-none-match": '"another"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/app.py", 404),
+        ("GET", "/page/../app.py", 404),
+        ("POST", "/recommend/", 404),
+        ("GET", "/recommend", 405),
+        ("OPTIONS", "/recommend", 405),
+        ("POST", "/release", 405),
+    ],
+)
+def test_what_is_not_there_is_told_in_json_and_without_cors(running, method, path, status):
+    answer = running.client.request(method, path, headers={"origin": "http://elsewhere"})
+    assert answer.status_code == status
+    assert answer.json()["error"]
+    assert ("allow" in answer.headers) == (status == 405)
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_body_may_come_in_pieces(running):
+    whole = b'{"user_id": "u3", "k": 5}'
+    answer = running.client.post("/recommend", content=iter([whole[:7], b"", whole[7:]]))
+    assert len(answer.json()["items"]) == 5
+
+
+def test_a_large_body_in_pieces_is_refused(running):
+    pieces = iter([b" " * 100_000] * 5)
+    assert running.client.post("/recommend", content=pieces).status_code == 413
 
 
 def test_logged_requests_are_answered_again_the_same(running, releases, tmp_path, capsys):
