@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import logging
 import random
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
@@ -14,8 +13,10 @@ import bodies
 import files
 import orjson
 from cache import AnswerCache
+from following import Following
 from observed import CACHED, answered
 from openapi import OPENAPI
+from settings import Settings
 from wire import App, Reply, Request, RequestError, Route
 
 from recsys.release import ReleaseError, load
@@ -27,32 +28,21 @@ LOG = logging.getLogger("recommender")
 WITHOUT_EVENTS = "without_events"
 
 
-@dataclass
-class Settings:
-    """How the service runs, each from the environment variable RECSYS_<NAME>."""
-
-    releases: Path
-    store: str
-    clock: str = "release"
-    deadline_ms: float = 200
-    cache_mb: float = 32
-    cache_seconds: float = 60
-    max_body: int = 1 << 18
-    log: str = ""
-    log_share: float = 1.0
-    admin_token: str = field(default="", repr=False)
-
-
 class Service:
     """The endpoints; one object a worker."""
 
     def __init__(self, settings: Settings, live: Live, store: EventStore) -> None:
         self.settings = settings
-        self.live = live
+        self.releases = Following(settings.releases, live, pinned=bool(settings.release))
         self.store = store
         # Open for as long as the worker lives; a line is one write, so workers may share the file.
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
         self.cache = AnswerCache(int(settings.cache_mb * 1e6), settings.cache_seconds)
+
+    @property
+    def live(self) -> Live:
+        """The release that answers; one request must read this once."""
+        return self.releases.live
 
     def close(self) -> None:
         """Let go of the store and the log."""
@@ -109,21 +99,22 @@ class Service:
         told = {
             name: getattr(manifest, name) for name in ("revision", "data_hash", "newest_event", "metrics")
         }
-        return Reply(orjson.dumps({"release": live.id, **told}))
+        return Reply(orjson.dumps({"release": live.id, "refused": self.releases.refused, **told}))
 
     async def swap(self, request: Request[bodies.Swap]) -> Reply:
-        """Load another release beside the one at work, which stays if the other is no good."""
+        """Go over to another release, which stays away if it is no good; the other workers follow."""
         token, wanted = self.settings.admin_token.encode(), request.body.release
         if not token or not hmac.compare_digest(request.header(b"authorization"), b"Bearer " + token):
             raise RequestError(401, "this needs the admin token")
         try:
-            live = await asyncio.to_thread(Live.load, self.settings.releases / wanted)
+            await self.releases.switch(wanted)
         except ReleaseError as error:
             LOG.error("release %s refused: %s", wanted, error)
             raise RequestError(409, f"release {wanted} is refused; {self.live.id} stays") from error
-        self.live = live
-        self.cache.clear()
-        return Reply(orjson.dumps({"release": live.id}))
+        except OSError as error:
+            LOG.error("release %s cannot be pointed at: %s", wanted, error)
+            raise RequestError(503, f"the releases cannot be reached; {self.live.id} stays") from error
+        return Reply(orjson.dumps({"release": wanted}))
 
     async def users(self, request: Request[None]) -> Reply:
         """Some known users, for the page to pick from."""

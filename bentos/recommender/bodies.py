@@ -159,9 +159,10 @@ class Lists(BaseModel):
 
 
 class Released(BaseModel):
-    """The release at work and what it is from."""
+    """The release at work and what it is from; ``refused`` should be at work, but cannot be loaded."""
 
     release: str
+    refused: str | None
     revision: str
     data_hash: str
     newest_event: int

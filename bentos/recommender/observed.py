@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 BUCKETS = (
     0.0001,
@@ -28,6 +28,12 @@ BUCKETS = (
 STAGES = Histogram("recsys_stage_seconds", "Time by stage and channel.", ["stage"], buckets=BUCKETS)
 ANSWERS = Counter("recsys_answers_total", "Answers by step of the fallback chain.", ["served_by"])
 CACHED = Counter("recsys_cached_answers_total", "Answers that the cache had.")
+AT_WORK = Gauge("recsys_workers", "Workers by their release.", ["release"], multiprocess_mode="livesum")
+REFUSED = Gauge(
+    "recsys_refusing_workers",
+    "Workers that cannot load the release that is to answer.",
+    multiprocess_mode="livesum",
+)
 REQUEST = STAGES.labels("request")
 """All of a request but BentoML's own share."""
 

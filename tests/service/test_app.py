@@ -5,6 +5,7 @@ import pytest
 from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
 
 from recsys.cli import main
+from recsys.release import pointer
 from recsys.store import StoreError
 
 TOKEN = {"authorization": "Bearer a token for tests"}
@@ -137,7 +138,19 @@ def test_another_release_takes_over(running, lives):
     answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
     assert answer.status_code == 200
     assert running.post("/recommend", {"user_id": "u3"}).json()["release"] == lives[1].id
-    assert running.client.get("/release").json()["release"] == lives[1].id
+    told = running.client.get("/release").json()
+    assert (told["release"], told["refused"]) == (lives[1].id, None)
+    assert pointer(running.service.settings.releases).id == lives[1].id
+
+
+def test_a_pointer_that_cannot_be_written_changes_nothing(running, lives, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("following.point", full)
+    answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
+    assert (answer.status_code, "no space" in answer.text) == (503, False)
+    assert running.service.live is lives[0]
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer "}])
@@ -159,7 +172,7 @@ def _files(folder):
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
 def test_a_damaged_release_is_refused_and_the_old_one_stays(running, lives, releases, tmp_path, damage):
     healthy = releases / lives[1].id
-    running.service.settings.releases = tmp_path
+    running.service.releases.folder = tmp_path
     for number, name in enumerate(_files(healthy)):
         copy = tmp_path / lives[1].id
         shutil.copytree(healthy, copy)
@@ -176,6 +189,7 @@ def test_a_damaged_release_is_refused_and_the_old_one_stays(running, lives, rele
         assert answer.json()["error"] == f"release {lives[1].id} is refused; {lives[0].id} stays"
         shutil.rmtree(copy)
     assert running.service.live is lives[0]
+    assert pointer(tmp_path) is None
     assert running.ids(user_id="u3")
 
 
