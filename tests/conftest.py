@@ -2,11 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import settings
 
 from recsys.business_rules import Rules
@@ -101,6 +105,47 @@ def program() -> Callable[[str], str]:
         return path
 
     return found
+
+
+class RedisServer:
+    """A Redis of our own, which can be stopped and started."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        with socket.socket() as any_free:
+            any_free.bind(("127.0.0.1", 0))
+            self.port = any_free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        command = [self.program, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                redis.Redis(port=self.port).ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server does not come up")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def redis_server(program: Callable[[str], str]) -> Iterator[Callable[[], RedisServer]]:
+    """Start a Redis; all that were started end with the tests."""
+    started: list[RedisServer] = []
+
+    def start() -> RedisServer:
+        started.append(RedisServer(program("redis-server")))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

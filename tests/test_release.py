@@ -3,7 +3,19 @@ import subprocess
 
 import pytest
 
-from recsys.release import ReleaseError, build, code_revision, data_hash, list_releases, load, verify
+from recsys.release import (
+    ReleaseError,
+    build,
+    code_revision,
+    data_hash,
+    list_releases,
+    live_id,
+    live_release,
+    load,
+    point,
+    pointer,
+    verify,
+)
 
 
 @pytest.fixture
@@ -178,6 +190,48 @@ def test_releases_are_listed_by_their_newest_event(parts, tmp_path):
     early = published(parts, tmp_path / "a", newest_event=2, data_hash="d2")
     assert list_releases(tmp_path / "a") == [early, late]
     assert list_releases(tmp_path / "none") == []
+
+
+def test_the_newest_release_is_live_until_another_is_pointed_at(parts, tmp_path):
+    late = published(parts, tmp_path / "a", newest_event=3, data_hash="d3")
+    early = published(parts, tmp_path / "a", newest_event=2, data_hash="d2")
+    assert (pointer(tmp_path / "a"), live_release(tmp_path / "a")) == (None, late)
+    point(tmp_path / "a", early.id)
+    assert live_release(tmp_path / "a") == early
+    assert list_releases(tmp_path / "a") == [early, late]
+
+
+def test_without_a_release_none_is_live(tmp_path):
+    assert live_id(tmp_path / "none") is None
+    with pytest.raises(ReleaseError, match="none: holds no release"):
+        live_release(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["0" * 12, "", ".", "../a/{id}"])
+def test_what_is_no_release_is_not_pointed_at(parts, tmp_path, name):
+    id_ = published(parts, tmp_path / "a").id
+    with pytest.raises(ReleaseError):
+        point(tmp_path / "a", name.format(id=id_))
+    assert pointer(tmp_path / "a") is None
+
+
+def test_one_writing_of_the_pointer_differs_from_the_next(parts, tmp_path):
+    id_ = published(parts, tmp_path / "a").id
+    point(tmp_path / "a", id_)
+    first = pointer(tmp_path / "a")
+    point(tmp_path / "a", id_)
+    assert pointer(tmp_path / "a") != first
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted([id_, "live"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff"])
+def test_a_pointer_of_nonsense_points_at_nothing(parts, tmp_path, content):
+    published(parts, tmp_path)
+    (tmp_path / "live").write_bytes(content)
+    assert (pointer(tmp_path) is None) == (not content.strip())
+    if content.strip():
+        with pytest.raises(ReleaseError):
+            live_release(tmp_path)
 
 
 def test_the_data_hash_is_of_names_and_content(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_ITEMS, MOST_PAGES, MOST_IDS, MOST_EVENTS, MOST_USERS = 100, 20, 1000, 100, 100
 LONGEST_ID = 256
@@ -17,17 +17,8 @@ def _id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _storable(value: str) -> str:
-    value.encode()  # a lone surrogate is no text that can be kept
-    return value
-
-
-Id = Annotated[
-    str,
-    BeforeValidator(_id, json_schema_input_type=str | int),
-    Field(min_length=1, max_length=LONGEST_ID),
-    AfterValidator(_storable),
-]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+Id = Annotated[Text, BeforeValidator(_id, json_schema_input_type=Text | int)]
 K = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Items in the list.")]
 Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT, description="Seconds since 1970.")]
 
@@ -168,9 +159,10 @@ class Lists(BaseModel):
 
 
 class Released(BaseModel):
-    """The release at work and what it is from."""
+    """The release at work and what it is from; ``refused`` should be at work, but cannot be loaded."""
 
     release: str
+    refused: str | None
     revision: str
     data_hash: str
     newest_event: int

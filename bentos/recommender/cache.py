@@ -48,8 +48,3 @@ class AnswerCache:
     def drop(self, user_id: str) -> None:
         """Forget a user's answers."""
         self.size -= sum(len(each[3]) + OVERHEAD for each in self._users.pop(user_id, {}).values())
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._users.clear()
-        self.size = 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from collections.abc import Mapping
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram
 
 BUCKETS = (
     0.0001,
@@ -25,3 +28,28 @@ BUCKETS = (
 STAGES = Histogram("recsys_stage_seconds", "Time by stage and channel.", ["stage"], buckets=BUCKETS)
 ANSWERS = Counter("recsys_answers_total", "Answers by step of the fallback chain.", ["served_by"])
 CACHED = Counter("recsys_cached_answers_total", "Answers that the cache had.")
+AT_WORK = Gauge("recsys_workers", "Workers by their release.", ["release"], multiprocess_mode="livesum")
+REFUSED = Gauge(
+    "recsys_refusing_workers",
+    "Workers that cannot load the release that is to answer.",
+    multiprocess_mode="livesum",
+)
+REQUEST = STAGES.labels("request")
+"""All of a request but BentoML's own share."""
+
+
+@cache
+def _stage(name: str) -> Histogram:
+    return STAGES.labels(name)
+
+
+@cache
+def _answers(served_by: str) -> Counter:
+    return ANSWERS.labels(served_by)
+
+
+def answered(served_by: str, spent: Mapping[str, float]) -> None:
+    """One answer was made, at this step; ``spent`` are seconds by stage and channel."""
+    _answers(served_by).inc()
+    for name, seconds in spent.items():
+        _stage(name).observe(seconds)

@@ -16,7 +16,7 @@ PATHS: dict[str, tuple[Model | None, Model, Sequence[int]]] = {
     "/interests": (bodies.Interests, bodies.Recommended, ()),
     "/events": (bodies.Events, bodies.Kept, (503,)),
     "/batch": (bodies.Batch, bodies.Lists, ()),
-    "/admin/release": (bodies.Swap, bodies.Swap, (401, 409)),
+    "/admin/release": (bodies.Swap, bodies.Swap, (401, 409, 503)),
     "/release": (None, bodies.Released, ()),
 }
 """What is asked, what is told, and with which faults beside those of a bad body."""

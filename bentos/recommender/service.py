@@ -2,72 +2,88 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import os
 from pathlib import Path
 
 import bentoml
-from app import Service, Settings, app_of
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from app import Service, app_of
+from settings import of_environment
+from starlette.types import ASGIApp, Receive, Scope, Send
+from wire import App
 
-from recsys.release import ReleaseError, list_releases
+from recsys.release import ReleaseError, live_release, verify
 from recsys.serving import Live
-from recsys.store import open_store
+from recsys.store import StoreError, open_store
+
+BENTOMLS = {"/livez", "/readyz", "/healthz", "/metrics"}
+"""Paths that BentoML answers."""
 
 
-def settings() -> Settings:
-    """What the environment says."""
-    told = {name: os.environ.get(f"RECSYS_{name.upper()}") for name in Settings.__dataclass_fields__}
-    kinds = {
-        "deadline_ms": float,
-        "log_share": float,
-        "cache_seconds": float,
-        "cache_mb": float,
-        "max_body": int,
-        "releases": Path,
-    }
-    given = {name: kinds.get(name, str)(value) for name, value in told.items() if value is not None}
-    return Settings(**{"releases": Path("artifacts/releases"), "store": "artifacts/store", **given})
+OWN = of_environment()
 
 
-class Mounted:
-    """The app, once the worker has made it."""
+def chosen() -> Path:
+    """Folder of the release to start with."""
+    return OWN.releases / OWN.release if OWN.release else live_release(OWN.releases).folder
 
-    app: Starlette
+
+class Ours:
+    """Requests come here before BentoML's router looks for who may want them: all but its own are ours."""
+
+    app: App
+    """Of this worker, once it has made it."""
+
+    def __init__(self, bentoml: ASGIApp) -> None:
+        self.bentoml = bentoml
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-MOUNTED = Mounted()
+        if scope["type"] != "http" or scope["path"] in BENTOMLS:
+            await self.bentoml(scope, receive, send)
+        else:
+            await Ours.app(scope, receive, send)
 
 
 @bentoml.service(
     name="recommender",
+    workers=OWN.workers,
     traffic={"timeout": 10},
     metrics={"enabled": True},
     logging={"access": {"enabled": False}},
+    # Spans are made even where none is sampled, and cost more than an answer from the cache.
+    tracing={"excluded_urls": "."},
 )
-@bentoml.asgi_app(MOUNTED, path="/")
 class RecommenderService:
-    """Loads the release that RECSYS_RELEASE names, or the newest one."""
+    """A worker: a release and a store, loaded when it starts."""
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Before there are workers: say in one line why they could not start."""
+        try:
+            verify(chosen())
+            open_store(OWN.store).close()
+        except (ReleaseError, StoreError) as error:
+            raise SystemExit(str(error)) from None
 
     def __init__(self) -> None:
-        own = settings()
-        wanted = os.environ.get("RECSYS_RELEASE")
-        known = {release.id: release.folder for release in list_releases(own.releases)}
-        if not known or (wanted is not None and wanted not in known):
-            raise ReleaseError(f"{own.releases}: holds no release {wanted or ''}")
-        live = Live.load(known[wanted] if wanted else list(known.values())[-1])
-        self.service = Service(own, live, open_store(own.store))
-        MOUNTED.app = app_of(self.service)
+        self.service = Service(OWN, Live.load(chosen()), open_store(OWN.store))
+        Ours.app = app_of(self.service)
         # Collections of all that was loaded would stop requests for tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
 
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def follow(self) -> None:
+        """Go over to other releases when all workers do."""
+        self.following = asyncio.create_task(self.service.releases.follow())
+
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Let go of what is open."""
+        self.following.cancel()
         self.service.close()
+
+
+RecommenderService.add_asgi_middleware(Ours)  # type: ignore[attr-defined]

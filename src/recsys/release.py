@@ -7,6 +7,7 @@ the same bytes, whoever builds it and whenever. Nothing in it is read from a clo
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -18,12 +19,15 @@ from recsys.artifacts import (
     ArtifactError,
     fingerprint,
     read_json,
+    replacing,
     replacing_folder,
     sha256,
     write_json,
 )
 
 MANIFEST = "manifest.json"
+LIVE = "live"
+"""File beside the releases that holds the id of the one that answers."""
 RECOMMENDER = "recommender"
 """Part of a release that holds the `recsys.pipeline.Recommender`."""
 SCHEMA_VERSION = 1
@@ -73,6 +77,14 @@ class Release:
     @property
     def id(self) -> str:
         return self.manifest.id
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """The id of the release that is to answer; ``written`` differs from one writing to the next."""
+
+    id: str
+    written: int
 
 
 def build(
@@ -158,6 +170,41 @@ def list_releases(into: Path) -> list[Release]:
     """Releases in a folder, by their newest event, then id; none when there is no such folder."""
     found = [load(path.parent) for path in into.glob(f"[!.]*/{MANIFEST}")]
     return sorted(found, key=lambda release: (release.manifest.newest_event, release.id))
+
+
+def pointer(into: Path) -> Pointer | None:
+    """What ``into/live`` says; None where it says nothing, as long as nobody has pointed at a release."""
+    try:
+        with (into / LIVE).open(errors="replace") as file:
+            id_ = file.read().strip()
+            return Pointer(id_, os.fstat(file.fileno()).st_mtime_ns) if id_ else None
+    except OSError:
+        return None
+
+
+def point(into: Path, id_: str) -> None:
+    """Let the release ``id_`` answer, in one step for whoever reads; ReleaseError where there is none."""
+    if load(into / id_).id != id_:
+        raise ReleaseError(f"{id_!r} is no id of a release in {into}")
+    with replacing(into / LIVE) as temporary:
+        temporary.write_text(f"{id_}\n")
+
+
+def live_id(into: Path) -> str | None:
+    """Which release answers: the one pointed at, else the newest; None where there is none."""
+    named = pointer(into)
+    if named is not None:
+        return named.id
+    known = list_releases(into)
+    return known[-1].id if known else None
+
+
+def live_release(into: Path) -> Release:
+    """The release that answers; ReleaseError where there is none."""
+    id_ = live_id(into)
+    if id_ is None:
+        raise ReleaseError(f"{into}: holds no release; make one with `recsys release build`")
+    return load(into / id_)
 
 
 def code_revision(root: Path) -> str:

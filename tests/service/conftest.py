@@ -1,7 +1,13 @@
 """The service's app on a tiny release, without BentoML around it."""
 
+import os
+import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +22,8 @@ from recsys.store import open_store
 BENTO = Path(__file__).parents[2] / "bentos" / "recommender"
 sys.path.insert(0, str(BENTO))
 
-from app import Service, Settings, app_of  # noqa: E402
+from app import Service, app_of  # noqa: E402
+from settings import Settings  # noqa: E402
 
 TOKEN = "a token for tests"
 
@@ -77,6 +84,34 @@ def lives(releases) -> list[Live]:
 def running(releases, lives, tmp_path) -> Iterator[Running]:
     settings = Settings(releases, str(tmp_path / "store"), admin_token=TOKEN)
     service = Service(settings, lives[0], open_store(settings.store))
-    with TestClient(app_of(service), raise_server_exceptions=False) as client:
-        yield Running(client, service)
+    yield Running(TestClient(app_of(service)), service)
     service.close()
+    (releases / release.LIVE).unlink(missing_ok=True)
+
+
+@contextmanager
+def _served(**settings) -> Iterator[str]:
+    with socket.socket() as any_free:
+        any_free.bind(("127.0.0.1", 0))
+        port = any_free.getsockname()[1]
+    told = {f"RECSYS_{name.upper()}": str(value) for name, value in settings.items()}
+    command = [sys.executable, "-m", "bentoml", "serve", "service:RecommenderService", "--port", str(port)]
+    environment = os.environ | told | {"BENTOML_DO_NOT_TRACK": "True"}
+    with subprocess.Popen(command, cwd=BENTO, env=environment) as server:
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz")
+                    break
+                except OSError:
+                    assert server.poll() is None, "the service does not start"
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., AbstractContextManager[str]]:
+    """`bentoml serve` with these settings: the address at which it answers."""
+    return _served

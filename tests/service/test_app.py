@@ -5,6 +5,7 @@ import pytest
 from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
 
 from recsys.cli import main
+from recsys.release import pointer
 from recsys.store import StoreError
 
 TOKEN = {"authorization": "Bearer a token for tests"}
@@ -137,7 +138,19 @@ def test_another_release_takes_over(running, lives):
     answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
     assert answer.status_code == 200
     assert running.post("/recommend", {"user_id": "u3"}).json()["release"] == lives[1].id
-    assert running.client.get("/release").json()["release"] == lives[1].id
+    told = running.client.get("/release").json()
+    assert (told["release"], told["refused"]) == (lives[1].id, None)
+    assert pointer(running.service.settings.releases).id == lives[1].id
+
+
+def test_a_pointer_that_cannot_be_written_changes_nothing(running, lives, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("following.point", full)
+    answer = running.post("/admin/release", {"release": lives[1].id}, headers=TOKEN)
+    assert (answer.status_code, "no space" in answer.text) == (503, False)
+    assert running.service.live is lives[0]
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer "}])
@@ -159,7 +172,7 @@ def _files(folder):
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
 def test_a_damaged_release_is_refused_and_the_old_one_stays(running, lives, releases, tmp_path, damage):
     healthy = releases / lives[1].id
-    running.service.settings.releases = tmp_path
+    running.service.releases.folder = tmp_path
     for number, name in enumerate(_files(healthy)):
         copy = tmp_path / lives[1].id
         shutil.copytree(healthy, copy)
@@ -176,6 +189,7 @@ def test_a_damaged_release_is_refused_and_the_old_one_stays(running, lives, rele
         assert answer.json()["error"] == f"release {lives[1].id} is refused; {lives[0].id} stays"
         shutil.rmtree(copy)
     assert running.service.live is lives[0]
+    assert pointer(tmp_path) is None
     assert running.ids(user_id="u3")
 
 
@@ -194,7 +208,44 @@ def test_the_page_and_its_parts_are_served(running):
         answer = running.client.get(path)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
-    assert running.client.get("/app.py").status_code == 404
+        assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_a_page_that_is_known_already_is_not_sent_again(running):
+    tag = running.client.get("/page.js").headers["etag"]
+    answer = running.client.get("/page.js", headers={"if-none-match": tag})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert running.client.get("/page.js", headers={"if-none-match": '"another"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/app.py", 404),
+        ("GET", "/page/../app.py", 404),
+        ("POST", "/recommend/", 404),
+        ("GET", "/recommend", 405),
+        ("OPTIONS", "/recommend", 405),
+        ("POST", "/release", 405),
+    ],
+)
+def test_what_is_not_there_is_told_in_json_and_without_cors(running, method, path, status):
+    answer = running.client.request(method, path, headers={"origin": "http://elsewhere"})
+    assert answer.status_code == status
+    assert answer.json()["error"]
+    assert ("allow" in answer.headers) == (status == 405)
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_body_may_come_in_pieces(running):
+    whole = b'{"user_id": "u3", "k": 5}'
+    answer = running.client.post("/recommend", content=iter([whole[:7], b"", whole[7:]]))
+    assert len(answer.json()["items"]) == 5
+
+
+def test_a_large_body_in_pieces_is_refused(running):
+    pieces = iter([b" " * 100_000] * 5)
+    assert running.client.post("/recommend", content=pieces).status_code == 413
 
 
 def test_logged_requests_are_answered_again_the_same(running, releases, tmp_path, capsys):

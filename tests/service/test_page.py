@@ -1,18 +1,10 @@
 """The home page as a person uses it, in Chromium; the service is the real one, under BentoML."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-BENTO = Path(__file__).parents[2] / "bentos" / "recommender"
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -26,25 +18,10 @@ FLAGS = (
 
 
 @pytest.fixture(scope="module")
-def url(releases, tmp_path_factory) -> Iterator[str]:
-    """Where `bentoml serve` answers."""
-    with socket.socket() as any_free:
-        any_free.bind(("127.0.0.1", 0))
-        port = any_free.getsockname()[1]
-    told = {"RECSYS_RELEASES": str(releases), "RECSYS_STORE": str(tmp_path_factory.mktemp("store"))}
-    command = [sys.executable, "-m", "bentoml", "serve", "service:RecommenderService", "--port", str(port)]
-    with subprocess.Popen(
-        command, cwd=BENTO, env=os.environ | told | {"BENTOML_DO_NOT_TRACK": "True"}
-    ) as server:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz")
-                break
-            except OSError:
-                assert server.poll() is None, "the service does not start"
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+def url(serve, releases, tmp_path_factory) -> Iterator[str]:
+    """Where the service answers."""
+    with serve(releases=releases, store=tmp_path_factory.mktemp("store")) as at:
+        yield at
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from app import Service, Settings, app_of
+from app import Service, app_of
+from settings import Settings
 
 from recsys.pipeline import Reranking
 from recsys.serving import Ask, Live

@@ -1,8 +1,9 @@
 """One contract for both engines, each a real one."""
 
+import os
 import socket
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,38 +23,9 @@ events = st.builds(
 )
 
 
-class Server:
-    """A Redis of our own, which can be stopped and started."""
-
-    def __init__(self, program: str) -> None:
-        self.program = program
-        with socket.socket() as any_free:
-            any_free.bind(("127.0.0.1", 0))
-            self.port = any_free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        command = [self.program, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                redis.Redis(port=self.port).ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.02)
-        raise AssertionError("redis-server does not come up")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
-def server(program) -> Iterator[Server]:
-    running = Server(program("redis-server"))
-    yield running
-    running.stop()
+def server(redis_server):
+    return redis_server()
 
 
 @pytest.fixture
@@ -126,8 +98,8 @@ def test_equal_bytes_are_equal_events(store):
     assert store.read("u") != before
 
 
-def test_a_redis_that_is_away_fails_at_once_and_is_found_again(program):
-    server, clock = Server(program("redis-server")), [0.0]
+def test_a_redis_that_is_away_fails_at_once_and_is_found_again(redis_server):
+    server, clock = redis_server(), [0.0]
     store = RedisStore(server.url, clock=lambda: clock[0])
     store.append("u", [Event("a", 1)])
     server.stop()
@@ -139,7 +111,6 @@ def test_a_redis_that_is_away_fails_at_once_and_is_found_again(program):
     clock[0] += PAUSE
     assert store.read("u") == b""
     store.close()
-    server.stop()
 
 
 def test_a_redis_that_hangs_is_not_waited_for():
@@ -156,6 +127,66 @@ def test_a_store_that_cannot_be_opened_names_its_place(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match="file"):
         open_store(str(tmp_path / "file"))
+
+
+def test_a_folder_that_is_not_there_yet_is_made(tmp_path):
+    open_store(str(tmp_path / "a" / "b")).close()
+    assert (tmp_path / "a" / "b" / "data.mdb").is_file()
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """Folder of a store with events of many users."""
+    opened = open_store(str(tmp_path))
+    for number in range(300):
+        opened.append(f"u{number}", [Event("an item with a name", number)] * 5)
+    opened.close()
+    return tmp_path
+
+
+READ_ALL = """
+import sys
+from recsys.store import StoreError, open_store
+try:
+    store = open_store(sys.argv[1])
+    print(sum(store.read(f"u{number}") != b"" for number in range(300)))
+except StoreError as error:
+    sys.exit(str(error))
+"""
+
+
+def read_elsewhere(folder) -> subprocess.CompletedProcess:
+    """Read the store in a process of its own: what is cut may kill it."""
+    return subprocess.run([sys.executable, "-c", READ_ALL, str(folder)], capture_output=True, text=True)
+
+
+def test_a_whole_store_is_read(filled):
+    assert read_elsewhere(filled).stdout == "300\n"
+
+
+@pytest.mark.parametrize("left", [0, 1, 5000, 8192, 0.5, -4096, -1])
+def test_a_cut_store_is_refused_and_kills_nobody(filled, left):
+    data = filled / "data.mdb"
+    size = data.stat().st_size
+    os.truncate(data, int(size * left) if left == 0.5 else left % size)
+    read = read_elsewhere(filled)
+    assert read.returncode == 1
+    assert str(filled) in read.stderr
+    assert len(read.stderr.splitlines()) == 1
+
+
+def test_a_store_whose_data_is_gone_is_refused(filled):
+    (filled / "data.mdb").unlink()
+    with pytest.raises(StoreError, match=r"data.mdb: is missing or empty; remove the folder"):
+        open_store(str(filled))
+
+
+def test_a_store_in_use_never_looks_cut(tmp_path):
+    for number in range(50):
+        opened = open_store(str(tmp_path))
+        for n in range(number % 7 + 1):
+            opened.append(f"u{n * number}", [Event("an item", n)] * (number * n % 90 + 1))
+        opened.close()
 
 
 def test_a_damaged_store_is_refused(tmp_path):

@@ -31,7 +31,7 @@ K = Annotated[int, typer.Option("--k", min=1, max=MOST, help="Items in a list.")
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 ReleaseName = Annotated[
     str | None,
-    typer.Option("--release", metavar="ID|PATH", help="Release to ask; the newest one if not given."),
+    typer.Option("--release", metavar="ID|PATH", help="Release to ask; the live one if not given."),
 ]
 Releases = Annotated[
     Path,
@@ -41,13 +41,11 @@ RELEASES = Path("artifacts/releases")
 
 
 def folder_of(release: str | None, releases: Path) -> Path:
-    """Folder of a release by id or path, of the newest where None; ReleaseError where there is none."""
-    from recsys.release import MANIFEST, ReleaseError, list_releases
+    """Folder of a release by id or path, of the live one where None; ReleaseError where there is none."""
+    from recsys.release import MANIFEST, ReleaseError, live_release
 
     if release is None:
-        if known := list_releases(releases):
-            return known[-1].folder
-        raise ReleaseError(f"{releases}: holds no release; make one with `recsys release build`")
+        return live_release(releases).folder
     for folder in (releases / release, Path(release)):
         if (folder / MANIFEST).is_file():
             return folder

@@ -1,4 +1,4 @@
-"""`recsys release`: build, verify, list, compare."""
+"""`recsys release`: build, verify, list, compare, let one answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = ("ndcg_at_10", "recall_at_10")
 SHORT = 10
 """Characters of a git revision."""
 
-app = typer.Typer(rich_markup_mode=None, help="Build, verify, list, compare releases.")
+app = typer.Typer(rich_markup_mode=None, help="Build, verify, list, compare releases; let one answer.")
 Named = Annotated[str, typer.Argument(metavar="ID|PATH", help="A release's id or folder.")]
 
 
@@ -89,7 +89,7 @@ def verify(release: Named, releases: Releases = RELEASES) -> None:
 
 @app.command("list")
 def list_(releases: Releases = RELEASES) -> None:
-    """List the releases, the newest last: that is the one that `recsys recommend` asks.
+    """List the releases, the newest last, and say which one answers.
 
     \b
     Examples:
@@ -97,14 +97,41 @@ def list_(releases: Releases = RELEASES) -> None:
       RECSYS_RELEASES=/srv/releases recsys release list
     """  # noqa: D301
     from recsys.cli.table import table
-    from recsys.release import list_releases
+    from recsys.release import list_releases, live_id
 
     found = list_releases(releases)
     if not found:
         typer.echo(f"there is no release in {releases}", err=True)
         return
-    names = ["id", "newest event", "revision", *METRICS]
-    typer.echo("\n".join(table(names, [_listed(release.manifest) for release in found])))
+    answers = live_id(releases)
+    names = ["id", "", "newest event", "revision", *METRICS]
+    rows = [_listed(release.manifest, release.id == answers) for release in found]
+    typer.echo("\n".join(table(names, rows)))
+
+
+@app.command()
+def live(
+    release: Annotated[str | None, typer.Argument(metavar="[ID]", help="The one that is to answer.")] = None,
+    releases: Releases = RELEASES,
+) -> None:
+    """Print the id of the release that answers, or let another one: services go over to it by themselves.
+
+    The other is loaded and asked first, and refused where it does not answer. As long as none was ever
+    chosen, it is the newest.
+
+    \b
+    Examples:
+      recsys release live
+      recsys release live 0f3a9c61b2d4
+    """  # noqa: D301
+    from recsys.release import live_release, point
+
+    if release is not None:
+        from recsys.serving import Live
+
+        Live.load(releases / release)
+        point(releases, release)
+    typer.echo(live_release(releases).id)
 
 
 @app.command()
@@ -186,11 +213,12 @@ def _described(recommender: Path) -> tuple[str, int]:
     return spec.fingerprint, int(newest)
 
 
-def _listed(manifest: Manifest) -> list[str]:
+def _listed(manifest: Manifest, answers: bool) -> list[str]:
     newest = f"{datetime.fromtimestamp(manifest.newest_event, UTC):%Y-%m-%d %H:%M:%S}"
     values = [f"{manifest.metrics[name]:.4f}" if name in manifest.metrics else "-" for name in METRICS]
     dirty = "-dirty" if manifest.revision.endswith("-dirty") else ""
-    return [manifest.id, newest, manifest.revision.removesuffix(dirty)[:SHORT] + dirty, *values]
+    revision = manifest.revision.removesuffix(dirty)[:SHORT] + dirty
+    return [manifest.id, "live" if answers else "", newest, revision, *values]
 
 
 def _compared(row: Row) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from recsys.store import MOST, Event, StoreError, encode
 LONGEST_KEY = 500
 MAP_SIZE = 1 << 34
 """Bytes of address space; the file grows only as far as it is filled."""
+MAKING = 0.5
+"""Seconds that another worker may take to make a store."""
 
 
 class EmbeddedStore:
@@ -20,12 +23,33 @@ class EmbeddedStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._data = self.folder / "data.mdb"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._expect_data()
             # Without metasync a crash of the machine may lose the last write, never the file.
             self._env = lmdb.open(str(self.folder), map_size=MAP_SIZE, metasync=False, max_readers=512)
         except (OSError, lmdb.Error) as error:
             raise StoreError(f"{self.folder}: cannot be opened as a store ({error})") from error
+        self._expect_all_pages()
+
+    def _expect_data(self) -> None:
+        """Refuse what was a store, and has lost its data: LMDB would begin an empty one."""
+        lock, until = self.folder / "lock.mdb", time.monotonic() + MAKING
+        while (lock.exists() or self._data.exists()) and not (
+            self._data.exists() and self._data.stat().st_size
+        ):
+            if time.monotonic() > until:
+                raise StoreError(f"{self._data}: is missing or empty; remove the folder to begin a new store")
+            time.sleep(0.01)
+
+    def _expect_all_pages(self) -> None:
+        """Refuse a file that was cut: to read a page that is not there kills the process (SIGBUS)."""
+        pages = self._env.info()["last_pgno"] + 1
+        size, needed = self._data.stat().st_size, pages * self._env.stat()["psize"]
+        if size < needed:
+            self._env.close()
+            raise StoreError(f"{self._data}: was cut, {size} bytes are left of {needed}")
 
     def append(self, user_id: str, events: Sequence[Event]) -> None:
         """Add ``events``, written as a whole or not at all."""
