@@ -64,6 +64,33 @@ def test_nothing_seen_or_excluded_on_any_page(live, user_id, met, excluded):
         assert not gone & set(ids(answered(live, Ask(user_id, 5, page, exclude), events)))
 
 
+@given(
+    asked=st.lists(
+        st.tuples(
+            users,
+            st.lists(st.integers(0, 79), max_size=3),
+            st.lists(st.integers(0, 79), max_size=3),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    page=st.integers(0, 2),
+)
+def test_who_is_answered_together_gets_what_each_gets_alone(live, asked, page):
+    names, now = item_ids(live), live.now()
+    asks = [
+        Ask(user_id, 5, page, tuple(names[item] for item in excluded), explain)
+        for user_id, _, excluded, explain in asked
+    ]
+    events = [[Event(names[item], now + n) for n, item in enumerate(met)] for _, met, _, _ in asked]
+    together = live.recommend_all(asks, events, traced=True)
+    for ask, known, answer in zip(asks, events, together, strict=True):
+        alone = live.recommend(ask, known, traced=True)
+        assert answer.items == alone.items
+        assert (answer.step, answer.served_by, answer.trace) == (alone.step, alone.served_by, alone.trace)
+
+
 def test_an_event_told_late_is_seen_all_the_same(live):
     before = ids(answered(live, Ask("u3", 5)))
     assert before[0] not in ids(answered(live, Ask("u3", 5), [Event(before[0], 0)]))
@@ -73,7 +100,7 @@ def test_an_event_told_late_is_seen_all_the_same(live):
 def test_pages_neither_repeat_nor_lose(live, user_id, k):
     shown = [item for page in range(41) for item in ids(answered(live, Ask(user_id, k, page)))]
     assert len(shown) == len(set(shown))
-    requests = live.requests(Ask(user_id), ())
+    requests = live.requests([Ask(user_id)], [()])
     candidates = live.recommender.recall(requests).items[0]
     assert sorted(shown) == sorted(item_ids(live)[item] for item in candidates if item >= 0)
 
@@ -106,8 +133,8 @@ def test_events_of_unknown_items_and_those_it_was_trained_on_change_nothing(live
     before = answered(live, Ask("u3"))
     known = sorted(history(live, "u3"))[0]
     ignored = [Event("never heard of", live.now()), Event(known, live.recommender.now - 1)]
-    after = live.requests(Ask("u3"), ignored)
-    assert after.history.lengths[0] == live.requests(Ask("u3"), ()).history.lengths[0]
+    after = live.requests([Ask("u3")], [ignored])
+    assert after.history.lengths[0] == live.requests([Ask("u3")], [()]).history.lengths[0]
     assert ids(before) == ids(answered(live, Ask("u3", now=live.now()), ignored))
 
 

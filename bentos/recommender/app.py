@@ -17,6 +17,7 @@ from following import Following
 from observed import CACHED, answered
 from openapi import OPENAPI
 from settings import Settings
+from together import Together
 from wire import App, Reply, Request, RequestError, Route
 
 from recsys.release import ReleaseError, load
@@ -37,6 +38,7 @@ class Service:
         self.store = store
         # Open for as long as the worker lives; a line is one write, so workers may share the file.
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
+        self.together = Together(settings.deadline_ms / 1000)
         self.cache = AnswerCache(int(settings.cache_mb * 1e6), settings.cache_seconds)
 
     @property
@@ -53,13 +55,12 @@ class Service:
     async def recommend(self, request: Request[bodies.Recommend]) -> Reply:
         body = request.body
         ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, self._now(body.context.now))
-        return Reply(self._answered(self.live, ask))
+        return Reply(await self._answered(self.live, ask))
 
     async def batch(self, request: Request[bodies.Batch]) -> Reply:
-        live, lists = self.live, []
-        for user_id in request.body.user_ids:
-            lists.append(self._answered(live, Ask(user_id, request.body.k, now=self._now(None))))
-            await asyncio.sleep(0)  # others are not kept waiting for the whole batch
+        body, live, now = request.body, self.live, self._now(None)
+        asks = [Ask(user_id, body.k, now=now) for user_id in body.user_ids]
+        lists = await asyncio.gather(*(self._answered(live, ask) for ask in asks))
         return Reply(b'{"lists":[' + b",".join(lists) + b"]}")
 
     async def interests(self, request: Request[bodies.Interests]) -> Reply:
@@ -67,7 +68,7 @@ class Service:
         now = self._now(None) or live.now()
         picks = [Event(item_id, now) for item_id in body.items]
         ask = Ask("", body.k, explain=body.explain, now=now + 1)
-        answer = live.recommend(ask, picks, self.settings.deadline_ms / 1000)
+        answer = await self.together.answer(live, ask, picks, traced=False)
         return Reply(_shaped(live, ask, answer))
 
     async def similar_items(self, request: Request[bodies.SimilarItems]) -> Reply:
@@ -124,7 +125,7 @@ class Service:
     async def openapi(self, request: Request[None]) -> Reply:
         return Reply(orjson.dumps(OPENAPI))
 
-    def _answered(self, live: Live, ask: Ask) -> bytes:
+    async def _answered(self, live: Live, ask: Ask) -> bytes:
         """The answer's bytes: from the cache, if neither events nor the release have changed since."""
         try:
             stored = self.store.read(ask.user_id)
@@ -135,8 +136,7 @@ class Service:
             CACHED.inc()
             return kept
         logged = self.log is not None and random.random() < self.settings.log_share
-        deadline = self.settings.deadline_ms / 1000
-        answer = live.recommend(ask, decode(stored or b""), deadline, traced=logged)
+        answer = await self.together.answer(live, ask, decode(stored or b""), traced=logged)
         if self.log is not None and logged:
             self.log.write(record(time(), live.id, ask, stored or b"", answer))
         if stored is None and answer.served_by == "full":

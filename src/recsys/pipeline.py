@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +104,19 @@ class Recommendations:
     def __len__(self) -> int:
         return len(self.items)
 
+    def __getitem__(self, rows: np.ndarray | slice) -> Recommendations:
+        return Recommendations(
+            requests=self.requests[rows],
+            items=self.items[rows],
+            scores=self.scores[rows],
+            ranked=self.ranked[rows],
+            moves=self.moves[rows],
+            found=self.found[rows],
+            probabilities={task: each[rows] for task, each in self.probabilities.items()},
+            merged=self.merged[rows],
+            served_by=self.served_by[rows],
+        )
+
     def listed(self, values: np.ndarray) -> np.ndarray:
         """What ``values`` (n, candidates, ...), in the order of recall, hold of the items (n, k, ...).
 
@@ -112,11 +125,11 @@ class Recommendations:
         order = self.found.reshape(*self.found.shape, *[1] * (values.ndim - 2))
         return np.take_along_axis(values, order, axis=1)
 
-    def without(self, items: np.ndarray) -> Recommendations:
-        """Lists that lack ``items`` (m,), as long as before: what is left moves up."""
-        if not len(items):
-            return self
-        gone = np.isin(self.items, items)
+    def without(self, items: Sequence[Sequence[int]] | np.ndarray) -> Recommendations:
+        """Lists that lack each its own ``items``, as long as before: what is left moves up."""
+        gone = np.zeros(self.items.shape, dtype=bool)
+        for row, unwanted in enumerate(items):
+            gone[row] = np.isin(self.items[row], unwanted)
         order = np.argsort(gone, axis=1, kind="stable")
         gone = _at(gone, order)
         return replace(
@@ -181,7 +194,9 @@ class Recommender:
         """What is popular in each user's segment, for when nothing else works."""
         popular = self.channels[FALLBACK]
         assert isinstance(popular, PopularRecall)
-        return self.merging({FALLBACK: popular.recall_in_segment(requests, self.merging.quota(FALLBACK, k))}, k)
+        return self.merging(
+            {FALLBACK: popular.recall_in_segment(requests, self.merging.quota(FALLBACK, k))}, k
+        )
 
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
         """Whole candidate lists in the ranker's order, before re-ranking.

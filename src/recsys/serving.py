@@ -17,7 +17,7 @@ from recsys.entries import entries, item_entries
 from recsys.pipeline import FALLBACK, FULL, UNRANKED, Recommendations, Recommender
 from recsys.release import RECOMMENDER, ReleaseError, verify
 from recsys.store import Event
-from recsys.types import PAD, Candidates, Requests
+from recsys.types import PAD, Candidates, Histories, Requests
 
 LOG = logging.getLogger(__name__)
 TABLES = "tables"
@@ -58,10 +58,10 @@ class Answer:
 
 @dataclass
 class _Made:
-    """What the stages of one answer took and, where ``trace`` is there, digests of what they made."""
+    """What the stages of an answer took; ``traces``, where wanted, have a digest of each for each request."""
 
     deadline: float
-    trace: dict[str, str] | None
+    traces: list[dict[str, str]] | None
     spent: dict[str, float] = field(default_factory=dict)
     step: str | None = None
     since: float = field(default_factory=perf_counter)
@@ -71,14 +71,14 @@ class _Made:
         return perf_counter() > self.deadline
 
     def done(self, stage: str, *arrays: np.ndarray) -> None:
-        """A stage has ended, and left ``arrays``."""
+        """A stage has ended, and left ``arrays``, a row a request."""
         now = perf_counter()
         self.spent[stage], self.since = now - self.since, now
-        if self.trace is not None and arrays:
+        for row, trace in enumerate(self.traces or ()):
             digest = hashlib.blake2b(digest_size=8)
             for array in arrays:
-                digest.update(array.tobytes())
-            self.trace[stage] = digest.hexdigest()
+                digest.update(array[row].tobytes())
+            trace[stage] = digest.hexdigest()
 
 
 class Live:
@@ -113,25 +113,32 @@ class Live:
         """A second after the newest event that is known of."""
         return max([self.recommender.now, *(event.timestamp + 1 for event in events)])
 
-    def requests(self, ask: Ask, events: Sequence[Event]) -> Requests:
-        """The request of ``ask`` alone, ``events`` at the end of its history.
+    def requests(self, asks: Sequence[Ask], events: Sequence[Sequence[Event]]) -> Requests:
+        """The requests of ``asks``, to each its ``events`` at the end of its history.
 
         Events of items that the release does not know are left out, as are those in its past already.
         """
-        catalogue = self.recommender.catalogue
-        users = np.array([catalogue.users.row(ask.user_id)])
-        moment = self.now(events) if ask.now is None else ask.now
-        requests = self.recommender.requests(users, moment)
-        if not events:
+        users = np.array([self.recommender.catalogue.users.row(ask.user_id) for ask in asks])
+        moments = [
+            self.now(known) if ask.now is None else ask.now for ask, known in zip(asks, events, strict=True)
+        ]
+        requests = self.recommender.requests(users, np.array(moments))
+        if not any(events):
             return requests
-        rows = np.array([catalogue.items.row(event.item_id) for event in events], dtype=np.int64)
-        when = np.array([event.timestamp for event in events], dtype=np.int64)
-        own = requests.history.items[requests.history.starts[0] : requests.history.ends[0]]
+        histories = [self._with(requests.history[row : row + 1], known) for row, known in enumerate(events)]
+        return replace(requests, history=Histories.joined(histories))
+
+    def _with(self, history: Histories, events: Sequence[Event]) -> Histories:
+        rows = np.array(
+            [self.recommender.catalogue.items.row(each.item_id) for each in events], dtype=np.int64
+        )
+        when = np.array([each.timestamp for each in events], dtype=np.int64)
+        own = history.items[history.starts[0] : history.ends[0]]
         new = (rows != PAD) & ((when >= self.recommender.now) | ~np.isin(rows, own))
         if not new.any():
-            return requests
-        values = np.array([self.usual_value if event.value is None else event.value for event in events])
-        return replace(requests, history=requests.history.then(rows[new], when[new], values[new]))
+            return history
+        values = np.array([self.usual_value if each.value is None else each.value for each in events])
+        return history.then(rows[new], when[new], values[new])
 
     def recommend(
         self,
@@ -142,20 +149,50 @@ class Live:
         traced: bool = False,
     ) -> Answer:
         """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular."""
+        return self.recommend_all([ask], [events], deadline, steps, traced)[0]
+
+    def recommend_all(
+        self,
+        asks: Sequence[Ask],
+        events: Sequence[Sequence[Event]],
+        deadline: float = math.inf,
+        steps: Sequence[str] = STEPS,
+        traced: bool = False,
+    ) -> list[Answer]:
+        """Answer ``asks``, all of one ``k`` and ``page``, in one go: each gets what it would get alone.
+
+        If that fails each is answered alone, so that none has less for another's sake.
+        """
         began = perf_counter()
-        requests = self.requests(ask, events)
+        requests = self.requests(asks, events)
         for step in steps:
-            made = _Made(began + deadline, {} if traced else None)
+            made = _Made(began + deadline, [{} for _ in asks] if traced else None)
             try:
-                shown = self._shown(ask, requests, step, made)
+                shown = self._shown(asks, requests, step, made)
                 break
             except Exception:
+                if len(asks) > 1:
+                    return [
+                        self.recommend(ask, known, deadline, steps, traced)
+                        for ask, known in zip(asks, events, strict=True)
+                    ]
                 if step == steps[-1]:
                     raise
                 LOG.exception("release %s: %s failed", self.id, step)
-        items = entries(self.recommender, shown, ask.explain)
+        listed = [
+            entries(self.recommender, shown[row : row + 1], ask.explain) for row, ask in enumerate(asks)
+        ]
         made.done("entries")
-        return Answer(items, made.step or step, str(shown.served_by[0]), made.spent, made.trace or {})
+        return [
+            Answer(
+                items,
+                made.step or step,
+                str(shown.served_by[row]),
+                made.spent,
+                made.traces[row] if made.traces else {},
+            )
+            for row, items in enumerate(listed)
+        ]
 
     def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
         """Items that go with ``item_id``; None where it is unknown."""
@@ -165,11 +202,14 @@ class Live:
         found: Candidates = self.recommender.similar(np.array([row]), k)
         return item_entries(self.recommender.catalogue, found.items[0], found.scores[0])
 
-    def _shown(self, ask: Ask, requests: Requests, step: str, made: _Made) -> Recommendations:
-        """Page ``ask.page``: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
-        ours = self.recommender
-        # As deep for every page: a deeper list would be another list.
-        merged = ours.recall(requests, ask.k, self._channels(step), made.spent)
+    def _shown(self, asks: Sequence[Ask], requests: Requests, step: str, made: _Made) -> Recommendations:
+        """One page of each: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
+        ours, k, page = self.recommender, asks[0].k, asks[0].page
+        if step == FALLBACK:
+            merged = ours.fallback(requests, k)
+        else:
+            # As deep for every page: a deeper list would be another list.
+            merged = ours.recall(requests, k, self._channels(step), made.spent)
         made.done("recall", merged.items, merged.scores, merged.ranks)
         if step == FULL and made.late:
             step = made.step = UNRANKED
@@ -179,15 +219,14 @@ class Live:
             ranked = ours.unranked(requests, merged)
             ranked.served_by[:] = step
         made.done("rank", ranked.items, ranked.scores)
-        ranked = ranked.without(np.array([ours.catalogue.items.row(each) for each in ask.exclude]))
-        for _ in range(ask.page):
-            ranked = ranked.without(ours.rerank(ranked, ask.k).items[0])
-        shown = ours.rerank(ranked, ask.k)
+        if any(ask.exclude for ask in asks):
+            rows = ours.catalogue.items.row
+            ranked = ranked.without([[rows(each) for each in ask.exclude] for ask in asks])
+        for _ in range(page):
+            ranked = ranked.without(ours.rerank(ranked, k).items)
+        shown = ours.rerank(ranked, k)
         made.done("rerank", shown.items, shown.scores)
         return shown
 
     def _channels(self, step: str) -> list[str]:
-        every = list(self.recommender.channels)
-        if step == FALLBACK:
-            return [FALLBACK]
-        return [name for name in every if name != INFERRED] if step == TABLES else every
+        return [name for name in self.recommender.channels if step != TABLES or name != INFERRED]

@@ -45,6 +45,17 @@ class Histories:
     def __getitem__(self, rows: np.ndarray | slice) -> Histories:
         return replace(self, starts=self.starts[rows], ends=self.ends[rows])
 
+    @classmethod
+    def joined(cls, histories: Sequence[Histories]) -> Histories:
+        """One batch of these ``histories`` of one user each, copied."""
+        own = [slice(each.starts[0], each.ends[0]) for each in histories]
+        ends = np.cumsum([each.lengths[0] for each in histories])
+        flat = {
+            name: np.concatenate([getattr(each, name)[at] for each, at in zip(histories, own, strict=True)])
+            for name in ("items", "timestamps", "values")
+        }
+        return cls(**flat, starts=np.concatenate([[0], ends[:-1]]), ends=ends)
+
     def then(self, items: np.ndarray, timestamps: np.ndarray, values: np.ndarray) -> Histories:
         """The one history that this is with more in it, in the order of time; equal times stay in order."""
         own = slice(self.starts[0], self.ends[0])
