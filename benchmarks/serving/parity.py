@@ -44,7 +44,7 @@ Lists = Mapping[str, tuple[list[str], np.ndarray]]
 def main() -> int:
     arguments = parse()
     release = list_releases(arguments.releases)[-1].folder
-    ids = Catalogue.load(release / RECOMMENDER / "catalogue").users.ids.to_numpy()
+    ids = Catalogue.load(release / RECOMMENDER / "catalogue").users.ids
     users = np.random.default_rng(SEED).choice(ids, min(arguments.users, len(ids)), replace=False).tolist()
     with TemporaryDirectory() as folder:
         log = Path(folder) / "requests.jsonl"

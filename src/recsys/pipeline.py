@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from recsys.artifacts import read_json, write_json
 from recsys.business_rules import Rules
@@ -22,6 +22,9 @@ from recsys.recall.merge import Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.rerank import Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FALLBACK = "popular"
 FULL, UNRANKED = "full", "unranked"
@@ -262,9 +265,9 @@ class Recommender:
         return self.channels["item_cf"].similar(items, k)  # type: ignore[attr-defined,no-any-return]
 
     def save(self, folder: Path) -> None:
-        """Write everything that answering needs."""
+        """Write everything that answering needs: no labels of the past, which only training reads."""
         self.catalogue.save(folder / "catalogue")
-        self.past.save(folder / "past.npz")
+        replace(self.past, labels={}).save(folder / "past.npz")
         for name, each in self.channels.items():
             each.save(folder / "channels" / name)
         self.features.save(folder / "features")
@@ -281,7 +284,9 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; from then on BLAS has one thread in this process."""
+        # Sums depend on how many threads share them, and lists must come out the same wherever it runs.
+        threadpool_limits(1, "blas")
         how: dict[str, Any] = read_json(folder / "recommender.json")
         return cls(
             catalogue=Catalogue.load(folder / "catalogue"),
@@ -297,6 +302,8 @@ class Recommender:
 
 def frame(recommender: Recommender, shown: Recommendations) -> pd.DataFrame:
     """One row an item, external ids: user_id, item_id, rank (from 1), score, served_by."""
+    import pandas as pd  # here, because a service makes no frames
+
     rows, places = np.nonzero(shown.items != PAD)
     return pd.DataFrame(
         {

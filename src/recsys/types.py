@@ -126,7 +126,9 @@ class Interactions:
 
     @cached_property
     def _sorted(self) -> Histories:
-        order = self.by_user
+        order = np.argsort(
+            self.user_idx, kind="stable"
+        )  # not kept: nobody else wants it where lists are made
         return Histories(
             items=self.item_idx[order],
             timestamps=self.timestamp[order],

@@ -7,32 +7,33 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from recsys.types import PAD
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """Distinct ids, all of them strings; an id's place is its row number."""
 
-    ids: pd.Index
+    ids: np.ndarray
 
     @classmethod
     def of(cls, ids: Iterable[object]) -> Vocabulary:
         """Ids in the order given; a repeated one raises ValueError."""
-        index = pd.Index([str(each) for each in ids], dtype=object)
-        if not index.is_unique:
-            raise ValueError(f"id {index[index.duplicated()][0]!r} stands twice in the vocabulary")
-        return cls(index)
+        names = [str(each) for each in ids]
+        if len(set(names)) < len(names):
+            met: set[str] = set()
+            repeated = next(name for name in names if name in met or met.add(name))  # type: ignore[func-returns-value]
+            raise ValueError(f"id {repeated!r} stands twice in the vocabulary")
+        return cls(np.array(names, dtype=object))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def encode(self, ids: Iterable[object]) -> np.ndarray:
         """Row numbers, int64; PAD where an id is unknown."""
-        wanted = pd.Index([str(each) for each in ids], dtype=object)
-        return np.asarray(self.ids.get_indexer(wanted)).astype(np.int64)
+        rows = self._rows
+        return np.fromiter((rows.get(str(each), PAD) for each in ids), dtype=np.int64)
 
     def row(self, id_: str) -> int:
         """Row number of one id, PAD where it is unknown."""
@@ -44,6 +45,6 @@ class Vocabulary:
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Ids of ``rows``, None where PAD."""
-        ids: np.ndarray = self.ids.to_numpy()[rows]
+        ids: np.ndarray = self.ids[rows]
         ids[rows == PAD] = None
         return ids

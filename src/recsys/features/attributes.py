@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from recsys.features.spec import Column, FeatureSpec, columns_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from recsys.data.dataset import Dataset
 
 

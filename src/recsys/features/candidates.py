@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
 from recsys.features.statistics import Statistics
 from recsys.types import PAD, Histories, Interactions, MergedCandidates, Requests
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CANDIDATE, REQUEST = "candidate", "request"
 CHANNEL, ITEM, AFFINITY = "channel", "item", "affinity"
@@ -46,7 +48,7 @@ class CandidateFeatures:
         cls, past: Interactions, items: pd.DataFrame, category: str | None, windows: Sequence[int]
     ) -> Self:
         """Take in ``past``; ``category`` names the items' multi-label attribute, None where there is none."""
-        numeric = [str(name) for name in items.columns if pd.api.types.is_float_dtype(items[name])]
+        numeric = [str(name) for name in items.select_dtypes("float").columns]
         labels = items[category].map(_as_labels).tolist() if category else [[] for _ in range(len(items))]
         return cls(
             statistics=Statistics.fit(past, by="item", windows=windows),

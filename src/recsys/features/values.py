@@ -6,13 +6,16 @@ file or a request happens to type them; None, NaN, NaT and pandas' NA are all "m
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
-Frame = Mapping[str, Any] | pd.DataFrame
+if TYPE_CHECKING:  # whoever only answers requests meets no DataFrame
+    import pandas as pd
+
+Frame: TypeAlias = "Mapping[str, Any] | pd.DataFrame"
 """Columns by name: a DataFrame, or arrays (or lists) of one length."""
 
 
@@ -27,11 +30,14 @@ def read(frame: Frame, name: str) -> np.ndarray:
     column = frame[name]
     if isinstance(column, np.ndarray):
         return column
-    if isinstance(column, pd.Series):
-        if not pd.api.types.is_numeric_dtype(column):
-            return column.to_numpy(dtype=object)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(column, pandas.Series):
+        if not pandas.api.types.is_numeric_dtype(column):
+            return np.asarray(column.to_numpy(dtype=object))
         nullable = not isinstance(column.dtype, np.dtype)
-        return column.to_numpy(dtype=np.float64, na_value=np.nan) if nullable else column.to_numpy()
+        return np.asarray(
+            column.to_numpy(dtype=np.float64, na_value=np.nan) if nullable else column.to_numpy()
+        )
     # Not np.array: lists of labels that happen to be equally long would become a matrix.
     return np.fromiter(column, dtype=object, count=len(column))
 
@@ -59,6 +65,11 @@ def numbers(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(x), x, np.nan)
 
 
+def _missing(value: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return value is None or (pandas is not None and value is pandas.NA) or bool(value != value)
+
+
 def _is_row(value: object) -> bool:
     return isinstance(value, (list, tuple, np.ndarray))
 
@@ -72,7 +83,7 @@ def _text(value: Any) -> str | None:
         return value
     if _is_row(value):
         raise TypeError(f"a list, {value}, where one value is expected")
-    if value is None or value is pd.NA or value != value:
+    if _missing(value):
         return None
     if isinstance(value, (float, np.floating)):
         # float32 is what storage may have made of it; whole numbers keep all their digits.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 LEAST_SLOPE = 1e-3
@@ -25,6 +24,8 @@ class Platt:
 
         Labels are drawn in a little, as Platt says: with one class alone the fit stays finite.
         """
+        from scipy.optimize import minimize  # here, because serving never fits
+
         if not len(logits):
             return cls()
         x, positive = logits.astype(np.float64), float(labels.sum())
