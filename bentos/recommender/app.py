@@ -23,7 +23,7 @@ from wire import App, Reply, Request, RequestError, Route
 from recsys.release import ReleaseError, load
 from recsys.replay import record
 from recsys.serving import Answer, Ask, Live
-from recsys.store import Event, EventStore, StoreError, decode
+from recsys.store import Event, Store, StoreError, decode
 
 LOG = logging.getLogger("recommender")
 WITHOUT_EVENTS = "without_events"
@@ -32,7 +32,7 @@ WITHOUT_EVENTS = "without_events"
 class Service:
     """The endpoints; one object a worker."""
 
-    def __init__(self, settings: Settings, live: Live, store: EventStore) -> None:
+    def __init__(self, settings: Settings, live: Live, store: Store) -> None:
         self.settings = settings
         self.releases = Following(settings.releases, live, pinned=bool(settings.release))
         self.store = store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.recall.merge import Method, merge
 from recsys.recall.popular import PopularRecall
+from recsys.recall.seen import first_unseen
 from recsys.rerank import Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
@@ -175,23 +176,30 @@ class Recommender:
         return Requests.of(users, self.past, self.now if now is None else now)
 
     def recall(
-        self,
-        requests: Requests,
-        k: int = 0,
-        only: Collection[str] | None = None,
-        spent: dict[str, float] | None = None,
+        self, requests: Requests, k: int = 0, spent: dict[str, float] | None = None
     ) -> MergedCandidates:
         """Candidates of all channels, merged; ``k`` where ``merging.k`` is less.
 
-        With ``only``, the other channels find nothing. ``spent`` is told the seconds that each channel took.
+        ``spent`` is told the seconds that each channel took.
         """
-        found = {name: Candidates.none(len(requests), self.merging.quota(name, k)) for name in self.channels}
-        for name in only if only is not None else self.channels:
+        found = {}
+        for name, each in self.channels.items():
             began = perf_counter()
-            found[name] = self.channels[name].recall(requests, self.merging.quota(name, k))
+            found[name] = each.recall(requests, self.merging.quota(name, k))
             if spent is not None:
                 spent[name] = perf_counter() - began
         return self.merging(found, k)
+
+    def looked_up(self, requests: Requests, lists: Candidates, k: int) -> MergedCandidates:
+        """Candidates from ``lists`` made before, one for each request, without what is seen by now."""
+        merged = MergedCandidates.none(tuple(self.channels), len(lists), max(k, lists.items.shape[1]))
+        for row, (items, scores) in enumerate(zip(lists.items, lists.scores, strict=True)):
+            n, history = int((items != PAD).sum()), requests.history[row : row + 1]
+            unseen = first_unseen(
+                items[:n], scores[:n], len(self.catalogue.items), history, merged.items.shape[1]
+            )
+            merged.items[row], merged.scores[row] = unseen.items[0], unseen.scores[0]
+        return merged
 
     def fallback(self, requests: Requests, k: int) -> MergedCandidates:
         """What is popular in each user's segment, for when nothing else works."""

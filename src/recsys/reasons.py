@@ -8,6 +8,8 @@ from recsys.pipeline import FALLBACK, Recommendations, Recommender
 from recsys.rerank import Move
 from recsys.types import PAD
 
+LISTED = "listed"
+"""What no channel found, because it was looked up."""
 OF_CHANNEL = {
     "item_cf": "goes with what you have had",
     "user_cf": "people with your taste had it lately",
@@ -15,7 +17,10 @@ OF_CHANNEL = {
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",
     FALLBACK: "popular with everyone",
+    LISTED: "from the list made for you",
 }
+NOWHERE = np.iinfo(np.int32).max
+"""Rank in a channel that did not find an item."""
 OF_MOVE = {
     Move.PIN: "placed here by a rule",
     Move.FRESH: "new here",
@@ -35,11 +40,12 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     if "item_cf" in recommender.channels:
         because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
     found = shown.listed(shown.merged.ranks)
-    ranks = np.where(found == PAD, np.iinfo(np.int32).max, found)
+    ranks = np.where(found == PAD, NOWHERE, found)
     best = ranks.argmin(axis=2)
     sentences = np.full(shown.items.shape, "", dtype=object)
     for row, place in np.argwhere(shown.items != PAD):
-        channel = shown.merged.channels[best[row, place]]
+        found = ranks[row, place, best[row, place]] < NOWHERE
+        channel = shown.merged.channels[best[row, place]] if found else LISTED
         sentence = OF_CHANNEL.get(channel, channel)
         if channel != FALLBACK and because[row, place] != PAD:
             sentence = f"because you had {recommender.catalogue.titles[because[row, place]]}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
+from recsys import lists
 from recsys.entries import entries, item_entries
 from recsys.pipeline import FALLBACK, FULL, UNRANKED, Recommendations, Recommender
 from recsys.release import RECOMMENDER, ReleaseError, verify
@@ -22,9 +24,9 @@ from recsys.types import PAD, Candidates, Histories, Requests
 LOG = logging.getLogger(__name__)
 TABLES = "tables"
 STEPS = (FULL, UNRANKED, TABLES, FALLBACK)
-"""Of the fallback chain, first to last."""
-INFERRED = "two_tower"
-"""The channel that infers; all others look up."""
+"""Of the fallback chain: ranked, as merged, from the list made with the release, what is popular."""
+ListOf = Callable[[str], bytes | None]
+"""Looks up the list that was made for a user with the release, None for whoever has none."""
 WARM_UP = 20
 """Requests that a release answers before it is given any."""
 
@@ -82,11 +84,12 @@ class _Made:
 
 
 class Live:
-    """One release, loaded, verified and warm."""
+    """One release, loaded, verified and warm; ``list_of`` reads its own file, which a store may take over."""
 
-    def __init__(self, id_: str, recommender: Recommender) -> None:
+    def __init__(self, id_: str, recommender: Recommender, list_of: ListOf = lambda _: None) -> None:
         self.id = id_
         self.recommender = recommender
+        self.list_of = list_of
         self.usual_value = float(np.median(recommender.past.value)) if len(recommender.past) else 1.0
 
     @classmethod
@@ -95,6 +98,7 @@ class Live:
         release = verify(folder)
         try:
             live = cls(release.id, Recommender.load(folder / RECOMMENDER))
+            live.list_of = live._in_file(folder / lists.FILE)
             live.warm_up()
         except ReleaseError:
             raise
@@ -207,9 +211,11 @@ class Live:
         ours, k, page = self.recommender, asks[0].k, asks[0].page
         if step == FALLBACK:
             merged = ours.fallback(requests, k)
+        elif step == TABLES:
+            merged = ours.looked_up(requests, self._lists(asks), k)
         else:
             # As deep for every page: a deeper list would be another list.
-            merged = ours.recall(requests, k, self._channels(step), made.spent)
+            merged = ours.recall(requests, k, made.spent)
         made.done("recall", merged.items, merged.scores, merged.ranks)
         if step == FULL and made.late:
             step = made.step = UNRANKED
@@ -228,5 +234,23 @@ class Live:
         made.done("rerank", shown.items, shown.scores)
         return shown
 
-    def _channels(self, step: str) -> list[str]:
-        return [name for name in self.recommender.channels if step != TABLES or name != INFERRED]
+    def _in_file(self, path: Path) -> ListOf:
+        @cache
+        def every() -> list[bytes]:
+            return list(lists.packed(lists.load(path)))
+
+        def list_of(user_id: str) -> bytes | None:
+            row = self.recommender.catalogue.users.row(user_id)
+            return None if row == PAD else every()[row]
+
+        return list_of
+
+    def _lists(self, asks: Sequence[Ask]) -> Candidates:
+        """The list made for each; LookupError where one has none."""
+        stored = [self.list_of(ask.user_id) for ask in asks]
+        found = [lists.unpacked(each) for each in stored if each is not None]
+        if len(found) < len(asks):
+            raise LookupError("no list was made for this user")
+        return Candidates(
+            np.concatenate([each.items for each in found]), np.concatenate([each.scores for each in found])
+        )

@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.store import MOST, Event, EventStore, StoreError, decode, open_store
+from recsys.store import MOST, Event, Store, StoreError, decode, open_store
 from recsys.store.redis import PAUSE, RedisStore
 
 ENGINES = ["embedded", "redis"]
@@ -38,7 +38,7 @@ def url(request, tmp_path) -> str:
 
 
 @pytest.fixture
-def store(url) -> Iterator[EventStore]:
+def store(url) -> Iterator[Store]:
     opened = open_store(url)
     yield opened
     opened.close()
@@ -196,3 +196,75 @@ def test_a_damaged_store_is_refused(tmp_path):
     (tmp_path / "data.mdb").write_bytes(b"no lmdb" * 2000)
     with pytest.raises(StoreError, match="cannot be opened as a store"):
         open_store(str(tmp_path))
+
+
+LISTS = [(f"u{n}", bytes([n % 256]) * 8) for n in range(1200)]
+
+
+@both
+def test_a_releases_lists_are_there_as_a_whole_and_apart_from_others(store):
+    assert not store.has_lists("one")
+    assert store.list_of("one", "u3") is None
+    store.write_lists("one", [(user_id, each[:4]) for user_id, each in LISTS])
+    store.write_lists("two", LISTS)
+    assert store.has_lists("one")
+    assert store.list_of("one", "u3") == b"\x03" * 4
+    assert store.list_of("two", "u1199") == LISTS[1199][1]
+    assert store.list_of("two", "nobody") is None
+    assert store.read("u3") == b""
+
+
+@both
+def test_lists_that_are_there_stay_and_those_of_old_releases_go(store):
+    for release in ("one", "two", "three"):
+        store.write_lists(release, LISTS[:3])
+    store.write_lists("two", [("u1", b"another")])
+    store.append("u1", [Event("i1", 1)])
+    store.keep_lists(["two", "three", "four"])
+    assert [store.has_lists(each) for each in ("one", "two", "three", "four")] == [False, True, True, False]
+    assert store.list_of("one", "u1") is None
+    assert store.list_of("two", "u1") == LISTS[1][1]
+    assert decode(store.read("u1")) == [Event("i1", 1)]
+
+
+@both
+def test_lists_whose_writing_broke_off_are_not_there(store):
+    def breaks_off():
+        yield from LISTS[:700]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.write_lists("one", breaks_off())
+    assert not store.has_lists("one")
+    assert store.list_of("one", "u1") is None
+    store.write_lists("one", LISTS)
+    assert store.list_of("one", "u1") == LISTS[1][1]
+
+
+OTHER = """
+import sys
+from recsys.store import open_store
+
+store = open_store(sys.argv[1])
+for line in sys.stdin:
+    print(store.list_of("one", "u1"), flush=True)
+"""
+
+
+@both
+def test_another_worker_sees_lists_come_and_go(store, url):
+    command = [sys.executable, "-c", OTHER, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+
+        def seen():
+            print(file=other.stdin, flush=True)
+            return other.stdout.readline().strip()
+
+        assert seen() == "None"
+        store.write_lists("one", LISTS[:3])
+        assert seen() == repr(LISTS[1][1])
+        store.keep_lists([])
+        assert seen() == "None"
+        store.write_lists("one", [("u1", b"anew")])
+        assert seen() == "b'anew'"
+        other.stdin.close()

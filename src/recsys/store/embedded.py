@@ -1,25 +1,31 @@
-"""Events in LMDB: no server, one file that all workers of a machine map."""
+"""A store in LMDB: no server, one file that all workers of a machine map."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
 
 from recsys.store import MOST, Event, StoreError, encode
 
-LONGEST_KEY = 500
+LONGEST_KEY = 480
+"""Bytes of a user id; with a release's before it, LMDB's 511 are enough."""
 MAP_SIZE = 1 << 34
 """Bytes of address space; the file grows only as far as it is filled."""
 MAKING = 0.5
 """Seconds that another worker may take to make a store."""
 
 
+BETWEEN, BEHIND = b":", b";"
+"""A release's id, which stands alone where all its lists are there, and a user's; after all of a release's."""
+
+
 class EmbeddedStore:
-    """One key a user, its events line by line."""
+    """A table of events, line by line, a key a user, and one of lists, a key a release and user."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -28,10 +34,13 @@ class EmbeddedStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._expect_data()
             # Without metasync a crash of the machine may lose the last write, never the file.
-            self._env = lmdb.open(str(self.folder), map_size=MAP_SIZE, metasync=False, max_readers=512)
+            self._env = lmdb.open(
+                str(self.folder), map_size=MAP_SIZE, metasync=False, max_readers=512, max_dbs=2
+            )
         except (OSError, lmdb.Error) as error:
             raise StoreError(f"{self.folder}: cannot be opened as a store ({error})") from error
         self._expect_all_pages()
+        self._events, self._lists = self._env.open_db(b"events"), self._env.open_db(b"lists")
 
     def _expect_data(self) -> None:
         """Refuse what was a store, and has lost its data: LMDB would begin an empty one."""
@@ -54,22 +63,59 @@ class EmbeddedStore:
     def append(self, user_id: str, events: Sequence[Event]) -> None:
         """Add ``events``, written as a whole or not at all."""
         key = _key(user_id)
-        try:
-            with self._env.begin(write=True) as transaction:
-                stored = transaction.get(key)
-                kept = stored.split(b"\n") if stored else []
-                lines = [*kept, *(encode(event) for event in events)][-MOST:]
-                transaction.put(key, b"\n".join(lines))
-        except lmdb.Error as error:
-            raise StoreError(f"{self.folder}: cannot be written ({error})") from error
+        with self._begun(write=True) as transaction:
+            stored = bytes(transaction.get(key, b"", db=self._events))
+            kept = stored.split(b"\n") if stored else []
+            lines = [*kept, *(encode(event) for event in events)][-MOST:]
+            transaction.put(key, b"\n".join(lines), db=self._events)
 
     def read(self, user_id: str) -> bytes:
         """Stored events of a user."""
+        with self._begun() as transaction:
+            return bytes(transaction.get(_key(user_id), b"", db=self._events))
+
+    def write_lists(self, release: str, lists: Iterable[tuple[str, bytes]]) -> None:
+        """Write the lists of a release in one transaction, if there are none."""
+        own = release.encode()
+        with self._begun(write=True) as transaction:  # others may have come first: one writes at a time
+            if transaction.get(own, db=self._lists) is None:
+                for user_id, each in lists:
+                    transaction.put(own + BETWEEN + _key(user_id), each, db=self._lists)
+                transaction.put(own, b"", db=self._lists)
+
+    def has_lists(self, release: str) -> bool:
+        """Whether there are lists of this release."""
+        with self._begun() as transaction:
+            return transaction.get(release.encode(), db=self._lists) is not None
+
+    def list_of(self, release: str, user_id: str) -> bytes | None:
+        """A user's list of a release."""
+        with self._begun() as transaction:
+            found = transaction.get(release.encode() + BETWEEN + _key(user_id), db=self._lists)
+            return None if found is None else bytes(found)
+
+    def keep_lists(self, releases: Sequence[str]) -> None:
+        """Drop the lists of all other releases."""
+        kept = {release.encode() for release in releases}
+        with self._begun(write=True) as transaction:
+            cursor = transaction.cursor(self._lists)
+            left = cursor.first()
+            while left:
+                release = bytes(cursor.key()).partition(BETWEEN)[0]
+                if release in kept:
+                    left = cursor.set_range(release + BEHIND)
+                else:
+                    cursor.delete()
+                    left = bool(cursor.key())
+
+    @contextmanager
+    def _begun(self, write: bool = False) -> Iterator[lmdb.Transaction]:
         try:
-            with self._env.begin() as transaction:
-                return transaction.get(_key(user_id)) or b""
+            with self._env.begin(write=write) as transaction:
+                yield transaction
         except lmdb.Error as error:
-            raise StoreError(f"{self.folder}: cannot be read ({error})") from error
+            done = "written" if write else "read"
+            raise StoreError(f"{self.folder}: cannot be {done} ({error})") from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -77,6 +123,6 @@ class EmbeddedStore:
 
 
 def _key(user_id: str) -> bytes:
-    """LMDB's keys have 511 bytes at most: a longer id is known by its hash."""
+    """A longer id is known by its hash."""
     key = user_id.encode()
     return key if len(key) <= LONGEST_KEY else b"sha256:" + hashlib.sha256(key).digest()
