@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recsys.business_rules import Block, Rules
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
-from recsys.serving import TABLES, Ask, Live
+from recsys.serving import STAND_INS, TABLES, Ask, Live
 from recsys.store import Event
 
 users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
@@ -137,6 +137,41 @@ def test_what_breaks_is_left_out(recommender, monkeypatch, broken, step):
 
 def test_without_time_to_rank_the_merged_order_is_shown(live):
     assert answered(live, Ask("u3"), deadline=0.0).served_by == UNRANKED
+
+
+def test_the_largest_category_comes_first_with_its_most_popular_items(live):
+    catalogue = live.recommender.catalogue
+    popular = ids(answered(live, Ask("nobody", 80)))
+    of = dict(zip(item_ids(live), catalogue.categories, strict=True))
+    sizes = [sum(name in of[item] for item in popular) for name in live.categories]
+    assert sizes == sorted(sizes, reverse=True)
+    for name, items in live.categories.items():
+        met = [item for item in popular if name in of[item]]
+        assert len(items) == min(len(met), STAND_INS)
+        assert set(items) <= set(met)
+
+
+def test_a_category_stands_for_its_items_and_is_told_as_the_reason(live):
+    name = next(iter(live.categories))
+    ask, now = Ask("", 20, explain=True), live.now()
+    by_category = live.interests(ask, (), (name,), now)
+    assert ids(by_category) == ids(live.interests(ask, live.categories[name], (), now))
+    assert by_category.served_by == FULL
+    had = {f"because you had {live.recommender.catalogue.titles[n]}" for n in range(80)}
+    told = [item["reason"].split("; ")[0] for item in by_category.items]
+    assert not had & set(told)
+    assert f"because you like {name}" in told
+
+
+def test_stand_ins_are_few_and_each_category_has_one(live, monkeypatch):
+    monkeypatch.setattr("recsys.serving.MOST_STAND_INS", len(live.categories))
+    stand_ins = live._stand_ins((), list(live.categories))
+    assert len(stand_ins) <= len(live.categories)
+    assert {live.categories[name][0] for name in live.categories} == set(stand_ins)
+
+
+def test_what_the_release_does_not_know_is_no_interest(live):
+    assert live.interests(Ask(""), ("never heard of",), ("unheard of",), live.now()).served_by == FALLBACK
 
 
 def test_similar_items_and_an_unknown_one(live):

@@ -26,6 +26,8 @@ from recsys.store import Event, EventStore, StoreError, decode
 
 LOG = logging.getLogger("recommender")
 WITHOUT_EVENTS = "without_events"
+SHOWN = 200
+"""Users and categories that the page is told of."""
 
 
 class Service:
@@ -64,11 +66,14 @@ class Service:
 
     async def interests(self, request: Request[bodies.Interests]) -> Reply:
         body, live = request.body, self.live
-        now = self._now(None) or live.now()
-        picks = [Event(item_id, now) for item_id in body.items]
-        ask = Ask("", body.k, explain=body.explain, now=now + 1)
-        answer = live.recommend(ask, picks, self.settings.deadline_ms / 1000)
+        now, deadline = self._now(None) or live.now(), self.settings.deadline_ms / 1000
+        ask = Ask("", body.k, explain=body.explain)
+        answer = live.interests(ask, body.items, body.categories, now, deadline)
         return Reply(_shaped(live, ask, answer))
+
+    async def categories(self, request: Request[None]) -> Reply:
+        """Those that `interests` knows, for the page to pick from; the largest first."""
+        return Reply(orjson.dumps({"categories": list(self.live.categories)[:SHOWN]}))
 
     async def similar_items(self, request: Request[bodies.SimilarItems]) -> Reply:
         body, live = request.body, self.live
@@ -118,7 +123,7 @@ class Service:
 
     async def users(self, request: Request[None]) -> Reply:
         """Some known users, for the page to pick from."""
-        ids = self.live.recommender.catalogue.users.ids[:200].tolist()
+        ids = self.live.recommender.catalogue.users.ids[:SHOWN].tolist()
         return Reply(orjson.dumps({"user_ids": ids}))
 
     async def openapi(self, request: Request[None]) -> Reply:
@@ -166,6 +171,7 @@ def app_of(service: Service) -> App:
     told = {
         "/release": Route(service.release),
         "/users": Route(service.users),
+        "/categories": Route(service.categories),
         "/openapi.json": Route(service.openapi),
     }
     routes = {("POST", path): route for path, route in asked.items()}

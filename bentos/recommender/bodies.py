@@ -56,11 +56,21 @@ class SimilarItems(_Body):
 
 
 class Interests(_Body):
-    """A list for somebody new, from a few items that they pick."""
+    """A list for somebody new, from a few items and categories that they pick."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["Toy Story (1995)"], "k": 10}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"items": ["Toy Story (1995)"], "categories": ["Animation"], "k": 10},
+                {"categories": ["Comedy", "Romance"]},
+            ]
+        }
+    )
 
-    items: tuple[Id, ...] = Field(max_length=MOST_EVENTS)
+    items: tuple[Id, ...] = Field((), max_length=MOST_EVENTS)
+    categories: tuple[Text, ...] = Field(
+        (), max_length=MOST_EVENTS, description="Its most popular items stand for a category."
+    )
     k: K = 20
     explain: bool = False
 

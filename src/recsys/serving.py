@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -27,6 +28,8 @@ INFERRED = "two_tower"
 """The channel that infers; all others look up."""
 WARM_UP = 20
 """Requests that a release answers before it is given any."""
+STAND_INS, MOST_STAND_INS = 3, 30
+"""Items that stand for a category, and for all: they count as had, so more would hide the best there is."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Live:
         rows = np.argsort(lengths)[np.linspace(0, len(lengths) - 1, WARM_UP).astype(int)]
         for user_id in [*self.recommender.catalogue.users.decode(rows).tolist(), ""]:
             self.recommend(Ask(user_id, explain=True), (), steps=[FULL])
+        self.interests(Ask("", explain=True), (), list(self.categories)[:1], self.now())
 
     def now(self, events: Sequence[Event] = ()) -> int:
         """A second after the newest event that is known of."""
@@ -154,6 +158,48 @@ class Live:
         items = entries(self.recommender, shown, ask.explain)
         made.done("entries")
         return Answer(items, made.step or step, str(shown.served_by[0]), made.spent, made.trace or {})
+
+    @cached_property
+    def categories(self) -> dict[str, list[str]]:
+        """Ids of each category's most popular items, the category with the most items first."""
+        catalogue, channel = self.recommender.catalogue, self.recommender.channels[FALLBACK]
+        popular = channel.recall(self.requests(Ask(""), ()), len(catalogue.items)).items[0]
+        found: dict[str, list[int]] = {}
+        for row in popular[popular != PAD].tolist():
+            for name in catalogue.categories[row]:
+                found.setdefault(name, []).append(row)
+        return {
+            name: catalogue.items.decode(np.array(found[name][:STAND_INS])).tolist()
+            for name in sorted(found, key=lambda name: -len(found[name]))
+        }
+
+    def interests(
+        self,
+        ask: Ask,
+        items: Sequence[str],
+        categories: Sequence[str],
+        now: int,
+        deadline: float = math.inf,
+    ) -> Answer:
+        """Answer somebody who says ``now`` to like these; what the release does not know is left out."""
+        stand_ins = self._stand_ins(items, categories)
+        picks = [Event(item, now) for item in (*stand_ins, *items)]
+        answer = self.recommend(replace(ask, now=now + 1), picks, deadline)
+        catalogue = self.recommender.catalogue
+        told = {
+            f"because you had {catalogue.titles[catalogue.items.row(item)]}": f"because you like {name}"
+            for item, name in stand_ins.items()
+        }
+        for entry in answer.items if ask.explain else ():
+            why, *moved = entry["reason"].split("; ")
+            entry["reason"] = "; ".join([told.get(why, why), *moved])
+        return answer
+
+    def _stand_ins(self, items: Sequence[str], categories: Sequence[str]) -> dict[str, str]:
+        """Which items stand for which of ``categories``: each one's first, each one's second, and so on."""
+        lists = [(name, self.categories.get(name, [])) for name in categories]
+        turns = [(ids[n], name) for n in range(STAND_INS) for name, ids in lists if n < len(ids)]
+        return {item: name for item, name in turns[:MOST_STAND_INS] if item not in items}
 
     def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
         """Items that go with ``item_id``; None where it is unknown."""
