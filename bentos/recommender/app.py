@@ -55,21 +55,22 @@ class Service:
     async def recommend(self, request: Request[bodies.Recommend]) -> Reply:
         body = request.body
         ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, self._now(body.context.now))
-        return Reply(self._answered(self.live, ask))
+        return self._answered(self.live, ask)
 
     async def batch(self, request: Request[bodies.Batch]) -> Reply:
         live, lists = self.live, []
         for user_id in request.body.user_ids:
-            lists.append(self._answered(live, Ask(user_id, request.body.k, now=self._now(None))))
+            answer = self._answered(live, Ask(user_id, request.body.k, now=self._now(None)))
+            lists.append(answer.content)
             await asyncio.sleep(0)  # others are not kept waiting for the whole batch
-        return Reply(b'{"lists":[' + b",".join(lists) + b"]}")
+        return Reply(b'{"lists":[' + b",".join(lists) + b"]}", release=live.id)
 
     async def interests(self, request: Request[bodies.Interests]) -> Reply:
         body, live = request.body, self.live
         now, deadline = self._now(None) or live.now(), self.settings.deadline_ms / 1000
         ask = Ask("", body.k, explain=body.explain)
         answer = live.interests(ask, body.items, body.categories, now, deadline)
-        return Reply(_shaped(live, ask, answer))
+        return _shaped(live, ask, answer)
 
     async def categories(self, request: Request[None]) -> Reply:
         """Those that `interests` knows, for the page to pick from; the largest first."""
@@ -80,7 +81,8 @@ class Service:
         found = live.similar(body.item_id, body.k)
         if found is None:
             raise RequestError(404, f"there is no item {body.item_id!r}")
-        return Reply(orjson.dumps({"item_id": body.item_id, "release": live.id, "items": found}))
+        told = {"item_id": body.item_id, "release": live.id, "items": found}
+        return Reply(orjson.dumps(told), release=live.id)
 
     async def events(self, request: Request[bodies.Events]) -> Reply:
         body, live = request.body, self.live
@@ -129,8 +131,8 @@ class Service:
     async def openapi(self, request: Request[None]) -> Reply:
         return Reply(orjson.dumps(OPENAPI))
 
-    def _answered(self, live: Live, ask: Ask) -> bytes:
-        """The answer's bytes: from the cache, if neither events nor the release have changed since."""
+    def _answered(self, live: Live, ask: Ask) -> Reply:
+        """The answer: from the cache, if neither events nor the release have changed since."""
         try:
             stored = self.store.read(ask.user_id)
         except StoreError:
@@ -176,17 +178,17 @@ def app_of(service: Service) -> App:
     }
     routes = {("POST", path): route for path, route in asked.items()}
     routes |= {("GET", path): route for path, route in told.items()}
-    return App(routes | files.routes(), service.settings.max_body)
+    settings = service.settings
+    return App(routes | files.routes(), settings.max_body, settings.access_share)
 
 
-def _shaped(live: Live, ask: Ask, answer: Answer) -> bytes:
-    return orjson.dumps(
-        {
-            "user_id": ask.user_id,
-            "release": live.id,
-            "served_by": answer.served_by,
-            "page": ask.page,
-            "items": answer.items,
-            "milliseconds": {stage: round(seconds * 1000, 3) for stage, seconds in answer.spent.items()},
-        }
-    )
+def _shaped(live: Live, ask: Ask, answer: Answer) -> Reply:
+    told = {
+        "user_id": ask.user_id,
+        "release": live.id,
+        "served_by": answer.served_by,
+        "page": ask.page,
+        "items": answer.items,
+        "milliseconds": {stage: round(seconds * 1000, 3) for stage, seconds in answer.spent.items()},
+    }
+    return Reply(orjson.dumps(told), release=live.id, served_by=answer.served_by)
