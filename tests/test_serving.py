@@ -1,5 +1,6 @@
 """A release at work, without HTTP around it."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from recsys.business_rules import Block, Rules
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
-from recsys.serving import STAND_INS, TABLES, Ask, Live
+from recsys.replay import record, replay
+from recsys.serving import MEASURED, PARTIAL, STAND_INS, TABLES, Ask, Live, _Usual
 from recsys.store import Event
 
 users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
@@ -137,6 +139,54 @@ def test_what_breaks_is_left_out(recommender, monkeypatch, broken, step):
 
 def test_without_time_to_rank_the_merged_order_is_shown(live):
     assert answered(live, Ask("u3"), deadline=0.0).served_by == UNRANKED
+
+
+@pytest.fixture
+def slow_item_cf(recommender, monkeypatch):
+    """The second channel takes a quarter of a second."""
+    channel = recommender.channels["item_cf"]
+    recall = channel.recall
+
+    def slowly(*arguments):
+        time.sleep(0.25)
+        return recall(*arguments)
+
+    monkeypatch.setattr(channel, "recall", slowly)
+
+
+def test_once_its_share_of_time_is_over_recall_asks_no_further_channel(live, slow_item_cf):
+    answer = answered(live, Ask("u3", 10, explain=True), deadline=0.45)
+    assert (answer.step, answer.served_by, answer.whole) == (FULL, PARTIAL, False)
+    assert answer.left_out == ["user_cf", "mf", "two_tower", "cluster"]
+    assert {name for item in answer.items for name in item["channels"]} <= {"popular", "item_cf"}
+    assert len(answer.items) == 10
+    assert all(item["probabilities"] for item in answer.items)
+
+
+def test_a_partial_answer_is_replayed_the_same(live, slow_item_cf):
+    ask = Ask("u3", 10)
+    answer = live.recommend(ask, (), 0.45, traced=True)
+    assert answer.left_out
+    assert replay(record(0.0, live.id, ask, b"", answer), lambda _: live) is None
+
+
+def test_ranking_is_left_out_where_it_usually_takes_longer_than_there_is_time(recommender):
+    live = Live("0" * 12, recommender)
+    for _ in range(3):
+        live._ranking.took(10.0)
+    served = [answered(live, Ask("u3"), deadline=5.0).served_by for _ in range(4)]
+    assert served == [UNRANKED] * 3 + [FULL]  # what was slow is tried again
+
+
+def test_what_ranking_usually_takes_is_the_median_of_its_last_times():
+    usual = _Usual()
+    assert usual.seconds == 0
+    for seconds in (1.0, 100.0, 2.0, *[3.0] * MEASURED, 5.0):
+        usual.took(seconds)
+    assert usual.seconds == 3
+    for _ in range(2 * MEASURED):
+        usual.was_not_tried()
+    assert usual.seconds == 0
 
 
 def test_the_largest_category_comes_first_with_its_most_popular_items(live):

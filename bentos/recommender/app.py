@@ -150,7 +150,7 @@ class Service:
             answer.served_by = WITHOUT_EVENTS
         answered(answer.served_by, answer.spent)
         shaped = _shaped(live, ask, answer)
-        if stored is not None:
+        if stored is not None and answer.whole:
             self.cache.put(ask, live.id, stored, shaped)
         return shaped
 

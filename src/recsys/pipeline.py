@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -154,13 +154,18 @@ class Recommender:
         k: int = 0,
         only: Collection[str] | None = None,
         spent: dict[str, float] | None = None,
+        skip: Callable[[str], bool] | None = None,
     ) -> MergedCandidates:
         """Candidates of all channels, or of those ``only``, merged; ``k`` where ``merging.k`` is less.
 
-        ``spent`` is told the seconds that each channel took.
+        ``spent`` is told the seconds that each channel took. Those that ``skip``, asked before each, is true
+        of stand in the merge as if they knew nothing.
         """
         found = {}
         for name in only if only is not None else self.channels:
+            if skip is not None and skip(name):
+                found[name] = Candidates.none(len(requests), 0)
+                continue
             began = perf_counter()
             found[name] = self.channels[name].recall(requests, self.merging.quota(name, k))
             if spent is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,13 @@ from recsys.store import Event
 from recsys.types import PAD, Candidates, Requests
 
 LOG = logging.getLogger(__name__)
-TABLES = "tables"
+PARTIAL, TABLES = "partial", "tables"
 STEPS = (FULL, UNRANKED, TABLES, FALLBACK)
 """Of the fallback chain, first to last."""
+RECALL_SHARE = 0.5
+"""Of the deadline: once it is over, recall asks no further channel."""
+MEASURED = 31
+"""Times of which the median is what ranking usually takes."""
 INFERRED = "two_tower"
 """The channel that infers; all others look up."""
 WARM_UP = 20
@@ -48,30 +53,71 @@ class Ask:
 class Answer:
     """``items`` as `entries` gives them, and what they are from.
 
-    ``step`` is the one of the fallback chain that worked, ``served_by`` what the caller is told of it;
-    ``spent`` seconds by stage and channel; ``trace``, where asked for, a digest of what each stage made.
+    ``step`` is the one of the fallback chain that worked, ``left_out`` the channels that there was no time to
+    ask, ``served_by`` what the caller is told of both; ``spent`` seconds by stage and channel; ``trace``,
+    where asked for, a digest of what each stage made.
     """
 
     items: list[dict[str, Any]]
     step: str
+    left_out: Sequence[str]
     served_by: str
     spent: dict[str, float]
     trace: dict[str, str]
 
+    @property
+    def whole(self) -> bool:
+        """Whether time and parts were there for all of it."""
+        return self.step == FULL and not self.left_out
+
+
+class _Usual:
+    """What something usually takes: the median of its last times in seconds, 0 before there is one."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=MEASURED)
+
+    @property
+    def seconds(self) -> float:
+        return sorted(self._times)[len(self._times) // 2] if self._times else 0.0
+
+    def took(self, seconds: float) -> None:
+        self._times.append(seconds)
+
+    def was_not_tried(self) -> None:
+        """Forget the oldest time: what was slow once must be tried again some time."""
+        if self._times:
+            self._times.popleft()
+
 
 @dataclass
 class _Made:
-    """What the stages of one answer took and, where ``trace`` is there, digests of what they made."""
+    """What the stages of one answer took and, where ``trace`` is there, digests of what they made.
 
+    Moments are those of `perf_counter`; ``unwanted`` channels are left out in any case.
+    """
+
+    recall_until: float
     deadline: float
+    unwanted: Collection[str]
     trace: dict[str, str] | None
     spent: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     step: str | None = None
     since: float = field(default_factory=perf_counter)
 
     @property
-    def late(self) -> bool:
-        return perf_counter() > self.deadline
+    def left(self) -> float:
+        """Seconds; less than 0 where it is late."""
+        return self.deadline - perf_counter()
+
+    def skips(self, channel: str) -> bool:
+        """Whether ``channel`` is not asked; the first always is, for there must be something."""
+        late = bool(self.spent) and perf_counter() > self.recall_until
+        if late or channel in self.unwanted:
+            self.left_out.append(channel)
+            return True
+        return False
 
     def done(self, stage: str, *arrays: np.ndarray) -> None:
         """A stage has ended, and left ``arrays``."""
@@ -90,6 +136,7 @@ class Live:
     def __init__(self, id_: str, recommender: Recommender) -> None:
         self.id = id_
         self.recommender = recommender
+        self._ranking = _Usual()
         self.usual_value = float(np.median(recommender.past.value)) if len(recommender.past) else 1.0
 
     @classmethod
@@ -142,12 +189,16 @@ class Live:
         deadline: float = math.inf,
         steps: Sequence[str] = STEPS,
         traced: bool = False,
+        unwanted: Collection[str] = (),
     ) -> Answer:
-        """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular."""
+        """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular.
+
+        ``unwanted`` channels are left out as those are that there is no time for.
+        """
         began = perf_counter()
         requests = self.requests(ask, events)
         for step in steps:
-            made = _Made(began + deadline, {} if traced else None)
+            made = _Made(began + RECALL_SHARE * deadline, began + deadline, unwanted, {} if traced else None)
             try:
                 shown = self._shown(ask, requests, step, made)
                 break
@@ -157,7 +208,10 @@ class Live:
                 LOG.exception("release %s: %s failed", self.id, step)
         items = entries(self.recommender, shown, ask.explain)
         made.done("entries")
-        return Answer(items, made.step or step, str(shown.served_by[0]), made.spent, made.trace or {})
+        served_by = str(shown.served_by[0])
+        if served_by == FULL and made.left_out:
+            served_by = PARTIAL
+        return Answer(items, made.step or step, made.left_out, served_by, made.spent, made.trace or {})
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
@@ -213,16 +267,19 @@ class Live:
         """Page ``ask.page``: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
         ours = self.recommender
         # As deep for every page: a deeper list would be another list.
-        merged = ours.recall(requests, ask.k, self._channels(step), made.spent)
+        merged = ours.recall(requests, ask.k, self._channels(step), made.spent, made.skips)
         made.done("recall", merged.items, merged.scores, merged.ranks)
-        if step == FULL and made.late:
+        if step == FULL and made.left < self._ranking.seconds:
             step = made.step = UNRANKED
+            self._ranking.was_not_tried()
         if step == FULL:
             ranked = ours.rank(requests, merged)
         else:
             ranked = ours.unranked(requests, merged)
             ranked.served_by[:] = step
         made.done("rank", ranked.items, ranked.scores)
+        if step == FULL:
+            self._ranking.took(made.spent["rank"])
         ranked = ranked.without(np.array([ours.catalogue.items.row(each) for each in ask.exclude]))
         for _ in range(ask.page):
             ranked = ranked.without(ours.rerank(ranked, ask.k).items[0])

@@ -43,6 +43,13 @@ def test_the_same_question_has_the_same_answer_until_something_happens(running):
     assert running.post("/recommend", ask).content != first
 
 
+def test_what_was_made_in_a_hurry_is_not_kept(running):
+    running.service.settings.deadline_ms = 0
+    assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "unranked"
+    running.service.settings.deadline_ms = 60_000
+    assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "full"
+
+
 def test_events_from_another_worker_are_seen_at_once(running):
     from recsys.store import Event
 
