@@ -1,5 +1,6 @@
 """A release at work, without HTTP around it."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,17 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys import lists
 from recsys.business_rules import Block, Rules
+from recsys.interests import STAND_INS, standing_in
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
-from recsys.serving import TABLES, Ask, Live
+from recsys.replay import record, replay
+from recsys.serving import PARTIAL, TABLES, Ask, Live
+from recsys.stages import MEASURED, Usual
 from recsys.store import Event
 
 users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
 
 
 @pytest.fixture(scope="module")
-def live(recommender):
-    return Live("0" * 12, recommender)
+def list_of(recommender):
+    """Lists as they stand in a store."""
+    made = lists.packed(lists.make(recommender))
+    return dict(zip(recommender.catalogue.users.ids, made, strict=True)).get
+
+
+@pytest.fixture(scope="module")
+def live(recommender, list_of):
+    return Live("0" * 12, recommender, list_of)
 
 
 def ids(answer):
@@ -107,12 +119,29 @@ def test_pages_neither_repeat_nor_lose(live, user_id, k):
 
 @pytest.mark.parametrize("step", [FULL, UNRANKED, TABLES, FALLBACK])
 @given(user_id=users)
-def test_what_is_blocked_appears_at_no_step(recommender, step, user_id):
+def test_what_is_blocked_appears_at_no_step(recommender, list_of, step, user_id):
     blocked = recommender.catalogue.items.ids[:40].tolist()
     rules = Rules(block=Block(items=tuple(blocked)))
-    live = Live("0" * 12, replace(recommender, rules=rules))
+    live = Live("0" * 12, replace(recommender, rules=rules), list_of)
     ask = Ask(user_id, 40)
-    assert not set(blocked) & set(ids(live.recommend(ask, (), steps=[step])))
+    assert not set(blocked) & set(ids(live.recommend(ask, (), steps=[step, FALLBACK])))
+
+
+@given(user_id=users, k=st.integers(1, 20))
+def test_the_list_made_with_the_release_is_the_answer_as_long_as_nothing_happens(live, user_id, k):
+    ask = Ask(user_id, k)
+    looked_up, full = live.recommend(ask, (), steps=[TABLES, FALLBACK]), live.recommend(ask, ())
+    assert ids(looked_up) == ids(full)
+    assert looked_up.served_by == (FALLBACK if user_id == "nobody" else TABLES)
+
+
+@given(user_id=users, met=st.lists(st.integers(0, 79), max_size=20))
+def test_a_list_looked_up_holds_nothing_seen_since(live, user_id, met):
+    names = item_ids(live)
+    events = [Event(names[item], live.now() + n) for n, item in enumerate(met)]
+    answer = live.recommend(Ask(user_id, 20, explain=True), events, steps=[TABLES, FALLBACK])
+    assert not set(ids(answer)) & {names[item] for item in met}
+    assert all(item["reason"] for item in answer.items)
 
 
 def test_an_event_moves_the_next_answer(live):
@@ -147,16 +176,17 @@ def test_explained_items_say_why(live):
 
 @pytest.mark.parametrize(
     ("broken", "step"),
-    [(("ranker",), UNRANKED), (("ranker", "two_tower"), TABLES), (("ranker", "two_tower", "mf"), FALLBACK)],
+    [(("ranker",), UNRANKED), (("mf",), TABLES), (("mf", "lists"), FALLBACK)],
 )
-def test_what_breaks_is_left_out(recommender, monkeypatch, broken, step):
+def test_what_breaks_is_left_out(recommender, list_of, monkeypatch, broken, step):
     def fail(*_, **__):
         raise RuntimeError("broken")
 
-    live = Live("0" * 12, recommender)
-    for name in broken:
-        part = recommender.ranker if name == "ranker" else recommender.channels[name]
-        monkeypatch.setattr(part, "score" if name == "ranker" else "recall", fail)
+    live = Live("0" * 12, recommender, fail if "lists" in broken else list_of)
+    if "ranker" in broken:
+        monkeypatch.setattr(recommender.ranker, "score", fail)
+    if "mf" in broken:
+        monkeypatch.setattr(recommender.channels["mf"], "recall", fail)
     answer = answered(live, Ask("u3", 10))
     assert answer.served_by == step
     assert len(answer.items) == 10
@@ -164,6 +194,89 @@ def test_what_breaks_is_left_out(recommender, monkeypatch, broken, step):
 
 def test_without_time_to_rank_the_merged_order_is_shown(live):
     assert answered(live, Ask("u3"), deadline=0.0).served_by == UNRANKED
+
+
+@pytest.fixture
+def slow_item_cf(recommender, monkeypatch):
+    """The second channel takes a quarter of a second."""
+    channel = recommender.channels["item_cf"]
+    recall = channel.recall
+
+    def slowly(*arguments):
+        time.sleep(0.25)
+        return recall(*arguments)
+
+    monkeypatch.setattr(channel, "recall", slowly)
+
+
+def test_once_its_share_of_time_is_over_recall_asks_no_further_channel(live, slow_item_cf):
+    answer = answered(live, Ask("u3", 10, explain=True), deadline=0.45)
+    assert (answer.step, answer.served_by, answer.whole) == (FULL, PARTIAL, False)
+    assert answer.left_out == ["user_cf", "mf", "two_tower", "cluster"]
+    assert {name for item in answer.items for name in item["channels"]} <= {"popular", "item_cf"}
+    assert len(answer.items) == 10
+    assert all(item["probabilities"] for item in answer.items)
+
+
+def test_a_partial_answer_is_replayed_the_same(live, slow_item_cf):
+    ask = Ask("u3", 10)
+    answer = live.recommend(ask, (), 0.45, traced=True)
+    assert answer.left_out
+    assert replay(record(0.0, live.id, ask, b"", answer), lambda _: live) is None
+
+
+def test_ranking_is_left_out_where_it_usually_takes_longer_than_there_is_time(recommender):
+    live = Live("0" * 12, recommender)
+    for _ in range(3):
+        live._ranking.took(10.0)
+    served = [answered(live, Ask("u3"), deadline=5.0).served_by for _ in range(4)]
+    assert served == [UNRANKED] * 3 + [FULL]  # what was slow is tried again
+
+
+def test_what_ranking_usually_takes_is_the_median_of_its_last_times():
+    usual = Usual()
+    assert usual.seconds == 0
+    for seconds in (1.0, 100.0, 2.0, *[3.0] * MEASURED, 5.0):
+        usual.took(seconds)
+    assert usual.seconds == 3
+    for _ in range(2 * MEASURED):
+        usual.was_not_tried()
+    assert usual.seconds == 0
+
+
+def test_the_largest_category_comes_first_with_its_most_popular_items(live):
+    catalogue = live.recommender.catalogue
+    popular = ids(answered(live, Ask("nobody", 80)))
+    of = dict(zip(item_ids(live), catalogue.categories, strict=True))
+    sizes = [sum(name in of[item] for item in popular) for name in live.categories]
+    assert sizes == sorted(sizes, reverse=True)
+    for name, items in live.categories.items():
+        met = [item for item in popular if name in of[item]]
+        assert len(items) == min(len(met), STAND_INS)
+        assert set(items) <= set(met)
+
+
+def test_a_category_stands_for_its_items_and_is_told_as_the_reason(live):
+    name = next(iter(live.categories))
+    ask, now = Ask("", 20, explain=True), live.now()
+    by_category = live.interests(ask, (), (name,), now)
+    assert ids(by_category) == ids(live.interests(ask, live.categories[name], (), now))
+    assert by_category.served_by == FULL
+    had = {f"because you had {live.recommender.catalogue.titles[n]}" for n in range(80)}
+    told = [item["reason"].split("; ")[0] for item in by_category.items]
+    assert not had & set(told)
+    assert f"because you like {name}" in told
+
+
+def test_stand_ins_are_few_and_each_category_has_one(live, monkeypatch):
+    monkeypatch.setattr("recsys.interests.MOST_STAND_INS", len(live.categories))
+    stand_ins = standing_in(live.categories, list(live.categories), ())
+    assert len(stand_ins) <= len(live.categories)
+    assert {live.categories[name][0] for name in live.categories} == set(stand_ins)
+
+
+def test_what_the_release_does_not_know_is_no_interest(live):
+    assert live.interests(Ask(""), ("never heard of",), ("unheard of",), live.now()).served_by == FALLBACK
 
 
 def test_similar_items_and_an_unknown_one(live):

@@ -27,6 +27,8 @@ from recsys.store import Event, Store, StoreError, decode
 
 LOG = logging.getLogger("recommender")
 WITHOUT_EVENTS = "without_events"
+SHOWN = 200
+"""Users and categories that the page is told of."""
 
 
 class Service:
@@ -55,28 +57,33 @@ class Service:
     async def recommend(self, request: Request[bodies.Recommend]) -> Reply:
         body = request.body
         ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, self._now(body.context.now))
-        return Reply(await self._answered(self.live, ask))
+        return await self._answered(self.live, ask)
 
     async def batch(self, request: Request[bodies.Batch]) -> Reply:
         body, live, now = request.body, self.live, self._now(None)
         asks = [Ask(user_id, body.k, now=now) for user_id in body.user_ids]
-        lists = await asyncio.gather(*(self._answered(live, ask) for ask in asks))
-        return Reply(b'{"lists":[' + b",".join(lists) + b"]}")
+        answers = await asyncio.gather(*(self._answered(live, ask) for ask in asks))
+        lists = b",".join(answer.content for answer in answers)
+        return Reply(b'{"lists":[' + lists + b"]}", release=live.id)
 
     async def interests(self, request: Request[bodies.Interests]) -> Reply:
         body, live = request.body, self.live
-        now = self._now(None) or live.now()
-        picks = [Event(item_id, now) for item_id in body.items]
-        ask = Ask("", body.k, explain=body.explain, now=now + 1)
-        answer = await self.together.answer(live, ask, picks, traced=False)
-        return Reply(_shaped(live, ask, answer))
+        now, deadline = self._now(None) or live.now(), self.settings.deadline_ms / 1000
+        ask = Ask("", body.k, explain=body.explain)
+        answer = live.interests(ask, body.items, body.categories, now, deadline)
+        return _shaped(live, ask, answer)
+
+    async def categories(self, request: Request[None]) -> Reply:
+        """Those that `interests` knows, for the page to pick from; the largest first."""
+        return Reply(orjson.dumps({"categories": list(self.live.categories)[:SHOWN]}))
 
     async def similar_items(self, request: Request[bodies.SimilarItems]) -> Reply:
         body, live = request.body, self.live
         found = live.similar(body.item_id, body.k)
         if found is None:
             raise RequestError(404, f"there is no item {body.item_id!r}")
-        return Reply(orjson.dumps({"item_id": body.item_id, "release": live.id, "items": found}))
+        told = {"item_id": body.item_id, "release": live.id, "items": found}
+        return Reply(orjson.dumps(told), release=live.id)
 
     async def events(self, request: Request[bodies.Events]) -> Reply:
         body, live = request.body, self.live
@@ -119,14 +126,14 @@ class Service:
 
     async def users(self, request: Request[None]) -> Reply:
         """Some known users, for the page to pick from."""
-        ids = self.live.recommender.catalogue.users.ids[:200].tolist()
+        ids = self.live.recommender.catalogue.users.ids[:SHOWN].tolist()
         return Reply(orjson.dumps({"user_ids": ids}))
 
     async def openapi(self, request: Request[None]) -> Reply:
         return Reply(orjson.dumps(OPENAPI))
 
-    async def _answered(self, live: Live, ask: Ask) -> bytes:
-        """The answer's bytes: from the cache, if neither events nor the release have changed since."""
+    async def _answered(self, live: Live, ask: Ask) -> Reply:
+        """The answer: from the cache, if neither events nor the release have changed since."""
         try:
             stored = self.store.read(ask.user_id)
         except StoreError:
@@ -143,7 +150,7 @@ class Service:
             answer.served_by = WITHOUT_EVENTS
         answered(answer.served_by, answer.spent)
         shaped = _shaped(live, ask, answer)
-        if stored is not None:
+        if stored is not None and answer.whole:
             self.cache.put(ask, live.id, stored, shaped)
         return shaped
 
@@ -166,21 +173,22 @@ def app_of(service: Service) -> App:
     told = {
         "/release": Route(service.release),
         "/users": Route(service.users),
+        "/categories": Route(service.categories),
         "/openapi.json": Route(service.openapi),
     }
     routes = {("POST", path): route for path, route in asked.items()}
     routes |= {("GET", path): route for path, route in told.items()}
-    return App(routes | files.routes(), service.settings.max_body)
+    settings = service.settings
+    return App(routes | files.routes(), settings.max_body, settings.access_share)
 
 
-def _shaped(live: Live, ask: Ask, answer: Answer) -> bytes:
-    return orjson.dumps(
-        {
-            "user_id": ask.user_id,
-            "release": live.id,
-            "served_by": answer.served_by,
-            "page": ask.page,
-            "items": answer.items,
-            "milliseconds": {stage: round(seconds * 1000, 3) for stage, seconds in answer.spent.items()},
-        }
-    )
+def _shaped(live: Live, ask: Ask, answer: Answer) -> Reply:
+    told = {
+        "user_id": ask.user_id,
+        "release": live.id,
+        "served_by": answer.served_by,
+        "page": ask.page,
+        "items": answer.items,
+        "milliseconds": {stage: round(seconds * 1000, 3) for stage, seconds in answer.spent.items()},
+    }
+    return Reply(orjson.dumps(told), release=live.id, served_by=answer.served_by)

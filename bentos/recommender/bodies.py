@@ -56,11 +56,21 @@ class SimilarItems(_Body):
 
 
 class Interests(_Body):
-    """A list for somebody new, from a few items that they pick."""
+    """A list for somebody new, from a few items and categories that they pick."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["Toy Story (1995)"], "k": 10}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"items": ["Toy Story (1995)"], "categories": ["Animation"], "k": 10},
+                {"categories": ["Comedy", "Romance"]},
+            ]
+        }
+    )
 
-    items: tuple[Id, ...] = Field(max_length=MOST_EVENTS)
+    items: tuple[Id, ...] = Field((), max_length=MOST_EVENTS)
+    categories: tuple[Text, ...] = Field(
+        (), max_length=MOST_EVENTS, description="Its most popular items stand for a category."
+    )
     k: K = 20
     explain: bool = False
 
@@ -127,11 +137,18 @@ class Item(BaseModel):
 
 
 class Recommended(BaseModel):
-    """An ordered list, which release it is from, and how far down the fallback chain."""
+    """An ordered list, which release it is from, and how much of that could answer."""
 
     user_id: str
     release: str
-    served_by: str
+    served_by: str = Field(
+        description="""full: all of it.
+without_events: the store is away, what was done since the release was made does not count.
+partial: there was no time to ask all channels.
+unranked: nor to rank; the order of the merge.
+tables: the channel that infers failed too.
+popular: what is popular with everyone, for who is unknown or as the last resort."""
+    )
     page: int
     items: list[Item]
     milliseconds: dict[str, float]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from time import monotonic
 
+from wire import Reply
+
 from recsys.serving import Ask
 
 OVERHEAD = 500
@@ -22,9 +24,9 @@ class AnswerCache:
         self.most = most
         self.seconds = seconds
         self.size = 0
-        self._users: OrderedDict[str, dict[Ask, tuple[str, bytes, float, bytes]]] = OrderedDict()
+        self._users: OrderedDict[str, dict[Ask, tuple[str, bytes, float, Reply]]] = OrderedDict()
 
-    def get(self, ask: Ask, release: str, stored: bytes) -> bytes | None:
+    def get(self, ask: Ask, release: str, stored: bytes) -> Reply | None:
         """The answer to ``ask``, None where there is no good one."""
         kept = self._users.get(ask.user_id, {}).get(ask)
         if kept is None or kept[:2] != (release, stored) or kept[2] < monotonic():
@@ -32,19 +34,23 @@ class AnswerCache:
         self._users.move_to_end(ask.user_id)
         return kept[3]
 
-    def put(self, ask: Ask, release: str, stored: bytes, answer: bytes) -> None:
+    def put(self, ask: Ask, release: str, stored: bytes, answer: Reply) -> None:
         """Keep ``answer``."""
-        if len(answer) + OVERHEAD > self.most:
+        if _size(answer) > self.most:
             return
         asks = self._users.setdefault(ask.user_id, {})
         if ask in asks:
-            self.size -= len(asks[ask][3]) + OVERHEAD
+            self.size -= _size(asks[ask][3])
         asks[ask] = (release, stored, monotonic() + self.seconds, answer)
-        self.size += len(answer) + OVERHEAD
+        self.size += _size(answer)
         self._users.move_to_end(ask.user_id)
         while self.size > self.most:
             self.drop(next(iter(self._users)))
 
     def drop(self, user_id: str) -> None:
         """Forget a user's answers."""
-        self.size -= sum(len(each[3]) + OVERHEAD for each in self._users.pop(user_id, {}).values())
+        self.size -= sum(_size(each[3]) for each in self._users.pop(user_id, {}).values())
+
+
+def _size(answer: Reply) -> int:
+    return len(answer.content) + OVERHEAD

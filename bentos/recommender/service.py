@@ -6,6 +6,7 @@ import asyncio
 import gc
 from pathlib import Path
 
+import access
 import bentoml
 from app import Service, app_of
 from settings import of_environment
@@ -69,6 +70,7 @@ class RecommenderService:
     def __init__(self) -> None:
         self.service = Service(OWN, Live.load(chosen()), open_store(OWN.store))
         Ours.app = app_of(self.service)
+        access.to_stderr()
         # Collections of all that was loaded would stop requests for tens of milliseconds.
         gc.collect()
         gc.freeze()

@@ -25,7 +25,10 @@ class Settings:
     cache_mb: float = 32
     cache_seconds: float = 60
     max_body: int = 1 << 18
+    access_share: float = 0.01
+    """Of the requests that go well, how many get a line in the access log; faults always do."""
     log: str = ""
+    """File that requests are recorded in, to be asked again by `recsys replay`; none if not given."""
     log_share: float = 1.0
     admin_token: str = field(default="", repr=False)
 

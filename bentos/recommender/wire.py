@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
+from access import logged
 from observed import REQUEST
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
@@ -41,11 +42,13 @@ class Request(Generic[Body]):
 
 
 class Reply(NamedTuple):
-    """What goes out."""
+    """What goes out, and what the log is told of it."""
 
     content: bytes
     status: int = 200
     headers: Headers = (JSON,)
+    release: str | None = None
+    served_by: str | None = None
 
 
 class Route(NamedTuple):
@@ -56,11 +59,17 @@ class Route(NamedTuple):
 
 
 class App:
-    """Answers by its ``routes``, (method, path) -> `Route`; a fault is one line of JSON."""
+    """Answers by its ``routes``, (method, path) -> `Route`; a fault is one line of JSON.
 
-    def __init__(self, routes: Mapping[tuple[str, str], Route], max_body: int) -> None:
+    A body has at most ``max_body`` bytes; ``access_share`` of what goes well is logged.
+    """
+
+    def __init__(
+        self, routes: Mapping[tuple[str, str], Route], max_body: int, access_share: float = 0
+    ) -> None:
         self.routes = routes
         self.max_body = max_body
+        self.access_share = access_share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
@@ -70,7 +79,17 @@ class App:
             headers.append((b"content-length", b"%d" % len(reply.content)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.content})
-        REQUEST.observe(perf_counter() - began)
+        seconds = perf_counter() - began
+        REQUEST.observe(seconds)
+        logged(
+            scope["path"],
+            reply.status,
+            seconds,
+            self.access_share,
+            release=reply.release,
+            served_by=reply.served_by,
+            bytes=len(reply.content),
+        )
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -176,14 +176,22 @@ class Recommender:
         return Requests.of(users, self.past, self.now if now is None else now)
 
     def recall(
-        self, requests: Requests, k: int = 0, spent: dict[str, float] | None = None
+        self,
+        requests: Requests,
+        k: int = 0,
+        spent: dict[str, float] | None = None,
+        skip: Callable[[str], bool] | None = None,
     ) -> MergedCandidates:
         """Candidates of all channels, merged; ``k`` where ``merging.k`` is less.
 
-        ``spent`` is told the seconds that each channel took.
+        ``spent`` is told the seconds that each channel took. Those that ``skip``, asked before each, is true
+        of stand in the merge as if they knew nothing.
         """
         found = {}
         for name, each in self.channels.items():
+            if skip is not None and skip(name):
+                found[name] = Candidates.none(len(requests), 0)
+                continue
             began = perf_counter()
             found[name] = each.recall(requests, self.merging.quota(name, k))
             if spent is not None:

@@ -29,6 +29,7 @@ def record(at: float, release: str, ask: Ask, stored: bytes, answer: Answer) -> 
         "ask": asdict(ask),
         "events": stored.decode(),
         "step": answer.step,
+        "left_out": answer.left_out,
         "served_by": answer.served_by,
         "items": [[item["item_id"], item["score"]] for item in answer.items],
         "trace": answer.trace,
@@ -40,16 +41,18 @@ def record(at: float, release: str, ask: Ask, stored: bytes, answer: Answer) -> 
 def replay(line: bytes, release: Callable[[str], Live]) -> str | None:
     """Answer a recorded request again: the first stage that differs, None where all is the same.
 
-    ``release`` gives the release of an id. The step of the fallback chain is the one recorded.
+    ``release`` gives the release of an id. The step of the fallback chain, and the channels that there was no
+    time for, are those recorded.
     """
     try:
         told = orjson.loads(line)
         ask = Ask(**{**told["ask"], "exclude": tuple(told["ask"]["exclude"])})
         steps, events = [STEPS[STEPS.index(told["step"])]], decode(told["events"].encode())
         id_, trace, items = told["release"], told["trace"], told["items"]
+        left_out = tuple(told.get("left_out", ()))
     except (ValueError, KeyError, TypeError) as error:
         raise ReplayError(f"is no record of a request ({error!r})") from error
-    answer = release(id_).recommend(ask, events, steps=steps, traced=True)
+    answer = release(id_).recommend(ask, events, steps=steps, traced=True, unwanted=left_out)
     for stage in STAGES:
         if answer.trace[stage] != trace.get(stage):
             return stage

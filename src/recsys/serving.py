@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
 from recsys import lists
 from recsys.entries import entries, item_entries
+from recsys.interests import stand_ins_of, standing_in
 from recsys.pipeline import FALLBACK, FULL, UNRANKED, Recommendations, Recommender
 from recsys.release import RECOMMENDER, ReleaseError, verify
+from recsys.stages import Stages, Usual
 from recsys.store import Event
 from recsys.types import PAD, Candidates, Histories, Requests
 
 LOG = logging.getLogger(__name__)
-TABLES = "tables"
+PARTIAL, TABLES = "partial", "tables"
 STEPS = (FULL, UNRANKED, TABLES, FALLBACK)
 """Of the fallback chain: ranked, as merged, from the list made with the release, what is popular."""
 ListOf = Callable[[str], bytes | None]
@@ -47,40 +47,22 @@ class Ask:
 class Answer:
     """``items`` as `entries` gives them, and what they are from.
 
-    ``step`` is the one of the fallback chain that worked, ``served_by`` what the caller is told of it;
-    ``spent`` seconds by stage and channel; ``trace``, where asked for, a digest of what each stage made.
+    ``step`` is the one of the fallback chain that worked, ``left_out`` the channels that there was no time to
+    ask, ``served_by`` what the caller is told of both; ``spent`` seconds by stage and channel; ``trace``,
+    where asked for, a digest of what each stage made.
     """
 
     items: list[dict[str, Any]]
     step: str
+    left_out: Sequence[str]
     served_by: str
     spent: dict[str, float]
     trace: dict[str, str]
 
-
-@dataclass
-class _Made:
-    """What the stages of an answer took; ``traces``, where wanted, have a digest of each for each request."""
-
-    deadline: float
-    traces: list[dict[str, str]] | None
-    spent: dict[str, float] = field(default_factory=dict)
-    step: str | None = None
-    since: float = field(default_factory=perf_counter)
-
     @property
-    def late(self) -> bool:
-        return perf_counter() > self.deadline
-
-    def done(self, stage: str, *arrays: np.ndarray) -> None:
-        """A stage has ended, and left ``arrays``, a row a request."""
-        now = perf_counter()
-        self.spent[stage], self.since = now - self.since, now
-        for row, trace in enumerate(self.traces or ()):
-            digest = hashlib.blake2b(digest_size=8)
-            for array in arrays:
-                digest.update(array[row].tobytes())
-            trace[stage] = digest.hexdigest()
+    def whole(self) -> bool:
+        """Whether time and parts were there for all of it."""
+        return self.step == FULL and not self.left_out
 
 
 class Live:
@@ -90,6 +72,7 @@ class Live:
         self.id = id_
         self.recommender = recommender
         self.list_of = list_of
+        self._ranking = Usual()
         self.usual_value = float(np.median(recommender.past.value)) if len(recommender.past) else 1.0
 
     @classmethod
@@ -112,6 +95,7 @@ class Live:
         rows = np.argsort(lengths)[np.linspace(0, len(lengths) - 1, WARM_UP).astype(int)]
         for user_id in [*self.recommender.catalogue.users.decode(rows).tolist(), ""]:
             self.recommend(Ask(user_id, explain=True), (), steps=[FULL])
+        self.interests(Ask("", explain=True), (), list(self.categories)[:1], self.now())
 
     def now(self, events: Sequence[Event] = ()) -> int:
         """A second after the newest event that is known of."""
@@ -151,9 +135,13 @@ class Live:
         deadline: float = math.inf,
         steps: Sequence[str] = STEPS,
         traced: bool = False,
+        unwanted: Collection[str] = (),
     ) -> Answer:
-        """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular."""
-        return self.recommend_all([ask], [events], deadline, steps, traced)[0]
+        """Answer within about ``deadline`` seconds: in full, else with less, down to what is popular.
+
+        ``unwanted`` channels are left out as those are that there is no time for.
+        """
+        return self.recommend_all([ask], [events], deadline, steps, traced, unwanted)[0]
 
     def recommend_all(
         self,
@@ -162,41 +150,56 @@ class Live:
         deadline: float = math.inf,
         steps: Sequence[str] = STEPS,
         traced: bool = False,
+        unwanted: Collection[str] = (),
     ) -> list[Answer]:
         """Answer ``asks``, all of one ``k`` and ``page``, in one go: each gets what it would get alone.
 
         If that fails each is answered alone, so that none has less for another's sake.
         """
-        began = perf_counter()
+        stages = Stages(deadline, unwanted, [{} for _ in asks] if traced else None)
         requests = self.requests(asks, events)
         for step in steps:
-            made = _Made(began + deadline, [{} for _ in asks] if traced else None)
             try:
-                shown = self._shown(asks, requests, step, made)
-                break
+                worked, shown = self._shown(asks, requests, step, stages)
+                return self._answers(asks, worked, shown, stages)
             except Exception:
                 if len(asks) > 1:
-                    return [
-                        self.recommend(ask, known, deadline, steps, traced)
-                        for ask, known in zip(asks, events, strict=True)
-                    ]
+                    break
                 if step == steps[-1]:
                     raise
                 LOG.exception("release %s: %s failed", self.id, step)
-        listed = [
-            entries(self.recommender, shown[row : row + 1], ask.explain) for row, ask in enumerate(asks)
-        ]
-        made.done("entries")
+                stages = Stages(stages.left, unwanted, [{}] if traced else None)
         return [
-            Answer(
-                items,
-                made.step or step,
-                str(shown.served_by[row]),
-                made.spent,
-                made.traces[row] if made.traces else {},
-            )
-            for row, items in enumerate(listed)
+            self.recommend(ask, known, stages.left, steps, traced, unwanted)
+            for ask, known in zip(asks, events, strict=True)
         ]
+
+    @cached_property
+    def categories(self) -> dict[str, list[str]]:
+        """Categories that `interests` knows, the largest first, and the items that stand for each."""
+        return stand_ins_of(self.recommender)
+
+    def interests(
+        self,
+        ask: Ask,
+        items: Sequence[str],
+        categories: Sequence[str],
+        now: int,
+        deadline: float = math.inf,
+    ) -> Answer:
+        """Answer somebody who says ``now`` to like these; what the release does not know is left out."""
+        standing = standing_in(self.categories, categories, items)
+        picks = [Event(item, now) for item in (*standing, *items)]
+        answer = self.recommend(replace(ask, now=now + 1), picks, deadline)
+        catalogue = self.recommender.catalogue
+        told = {
+            f"because you had {catalogue.titles[catalogue.items.row(item)]}": f"because you like {name}"
+            for item, name in standing.items()
+        }
+        for entry in answer.items if ask.explain else ():
+            why, *moved = entry["reason"].split("; ")
+            entry["reason"] = "; ".join([told.get(why, why), *moved])
+        return answer
 
     def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
         """Items that go with ``item_id``; None where it is unknown."""
@@ -206,33 +209,55 @@ class Live:
         found: Candidates = self.recommender.similar(np.array([row]), k)
         return item_entries(self.recommender.catalogue, found.items[0], found.scores[0])
 
-    def _shown(self, asks: Sequence[Ask], requests: Requests, step: str, made: _Made) -> Recommendations:
-        """One page of each: the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave."""
-        ours, k, page = self.recommender, asks[0].k, asks[0].page
+    def _shown(
+        self, asks: Sequence[Ask], requests: Requests, step: str, stages: Stages
+    ) -> tuple[str, Recommendations]:
+        """The step that worked, ``step`` or one with less, and one page of each.
+
+        A page is the re-ranker's first ``k`` of what earlier pages and ``exclude`` leave.
+        """
+        ours, k = self.recommender, asks[0].k
         if step == FALLBACK:
             merged = ours.fallback(requests, k)
         elif step == TABLES:
             merged = ours.looked_up(requests, self._lists(asks), k)
         else:
             # As deep for every page: a deeper list would be another list.
-            merged = ours.recall(requests, k, made.spent)
-        made.done("recall", merged.items, merged.scores, merged.ranks)
-        if step == FULL and made.late:
-            step = made.step = UNRANKED
+            merged = ours.recall(requests, k, stages.spent, stages.skips)
+        stages.done("recall", merged.items, merged.scores, merged.ranks)
+        if step == FULL and stages.left < len(asks) * self._ranking.seconds:
+            self._ranking.was_not_tried()
+            step = UNRANKED
         if step == FULL:
             ranked = ours.rank(requests, merged)
         else:
             ranked = ours.unranked(requests, merged)
             ranked.served_by[:] = step
-        made.done("rank", ranked.items, ranked.scores)
+        stages.done("rank", ranked.items, ranked.scores)
+        if step == FULL:
+            self._ranking.took(stages.spent["rank"] / len(asks))
         if any(ask.exclude for ask in asks):
             rows = ours.catalogue.items.row
             ranked = ranked.without([[rows(each) for each in ask.exclude] for ask in asks])
-        for _ in range(page):
+        for _ in range(asks[0].page):
             ranked = ranked.without(ours.rerank(ranked, k).items)
         shown = ours.rerank(ranked, k)
-        made.done("rerank", shown.items, shown.scores)
-        return shown
+        stages.done("rerank", shown.items, shown.scores)
+        return step, shown
+
+    def _answers(
+        self, asks: Sequence[Ask], step: str, shown: Recommendations, stages: Stages
+    ) -> list[Answer]:
+        listed = [
+            entries(self.recommender, shown[row : row + 1], ask.explain) for row, ask in enumerate(asks)
+        ]
+        stages.done("entries")
+        traces = stages.traces or [{} for _ in asks]
+        partial = [PARTIAL if by == FULL and stages.left_out else str(by) for by in shown.served_by]
+        return [
+            Answer(items, step, stages.left_out, served_by, stages.spent, trace)
+            for items, served_by, trace in zip(listed, partial, traces, strict=True)
+        ]
 
     def _in_file(self, path: Path) -> ListOf:
         @cache

@@ -2,7 +2,7 @@ import json
 import shutil
 
 import pytest
-from bodies import LONGEST_ID, MOST_IDS, MOST_ITEMS
+from bodies import LONGEST_ID, MOST_EVENTS, MOST_IDS, MOST_ITEMS
 
 from recsys.cli import main
 from recsys.release import pointer
@@ -43,6 +43,13 @@ def test_the_same_question_has_the_same_answer_until_something_happens(running):
     assert running.post("/recommend", ask).content != first
 
 
+def test_what_was_made_in_a_hurry_is_not_kept(running):
+    running.service.together.deadline = 0
+    assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "unranked"
+    running.service.settings.deadline_ms = 60_000
+    assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "full"
+
+
 def test_events_from_another_worker_are_seen_at_once(running):
     from recsys.store import Event
 
@@ -60,6 +67,18 @@ def test_picks_make_a_list(running):
     answer = running.post("/interests", {"items": ["i1", "i2"], "k": 5, "explain": True}).json()
     assert answer["served_by"] == "full"
     assert not {"i1", "i2"} & {item["item_id"] for item in answer["items"]}
+
+
+def test_categories_make_a_list_too(running):
+    known = running.client.get("/categories").json()["categories"]
+    answer = running.post("/interests", {"categories": known[:1], "k": 5, "explain": True})
+    assert answer.status_code == 200
+    assert answer.json()["served_by"] == "full"
+    assert [item["reason"] for item in answer.json()["items"]]
+
+
+def test_who_picks_nothing_gets_what_is_popular(running):
+    assert running.post("/interests", {}).json()["served_by"] == "popular"
 
 
 def test_a_batch_is_as_one_by_one(running):
@@ -92,6 +111,8 @@ def test_similar_items_and_an_unknown_one(running):
         ("/events", {"user_id": "u1", "events": []}, "events: "),
         ("/events", {"user_id": "u1", "events": [{"item_id": "i", "value": 1e300}]}, "events.0.value: "),
         ("/batch", {"user_ids": []}, "user_ids: "),
+        ("/interests", {"categories": [""]}, "categories.0: "),
+        ("/interests", {"categories": ["c"] * (MOST_EVENTS + 1)}, "categories: "),
     ],
 )
 def test_a_bad_field_is_named(running, path, body, told):
@@ -199,8 +220,8 @@ def test_openapi_describes_each_endpoint_with_an_example(running):
     for path in ("/recommend", "/similar_items", "/interests", "/events", "/batch"):
         body = told["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         model = told["components"]["schemas"][body.rsplit("/", 1)[1]]
-        example = model["examples"][0]
-        assert running.post(path, example).status_code in (200, 404), (path, json.dumps(example))
+        for example in model["examples"]:
+            assert running.post(path, example).status_code in (200, 404), (path, json.dumps(example))
 
 
 def test_the_page_and_its_parts_are_served(running):

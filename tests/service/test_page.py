@@ -89,6 +89,23 @@ def test_somebody_new_picks_and_gets_a_list(page):
     assert not set(picked) & set(titles(page))
 
 
+def test_somebody_new_picks_a_category_by_keyboard(page):
+    page.locator("#new").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#categories button")
+    assert page.locator("#picked").is_disabled()
+    page.keyboard.press("Space")  # the first category has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator("#categories [aria-pressed=true]").count() == 2
+    page.keyboard.press("Space")
+    (picked,) = page.locator("#categories [aria-pressed=true]").all_text_contents()
+    page.locator("#picked").press("Enter")
+    page.wait_for_selector(".card")
+    assert len(titles(page)) == 12
+    assert any(picked in reason for reason in page.locator(".card .reason").all_text_contents())
+
+
 def test_on_a_phone_nothing_runs_over_the_edge(page):
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

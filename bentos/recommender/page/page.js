@@ -84,30 +84,34 @@ async function similar(item) {
   $("close").focus();
 }
 
+function choice(text) {
+  const entry = document.createElement("li"), button = element("button", text);
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  button.onclick = () => {
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    $("picked").disabled = !$("picking").querySelector("[aria-pressed=true]");
+  };
+  entry.append(button);
+  return entry;
+}
+
 async function pick() {
   user = null;
-  const popular = await ask("interests", { items: [], k: 24, explain: false });
-  $("picks").replaceChildren(...popular.items.map((item) => {
-    const entry = document.createElement("li"), button = element("button", item.item_id);
-    button.type = "button";
-    button.setAttribute("aria-pressed", "false");
-    button.onclick = () => {
-      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-      $("picked").disabled = !$("picks").querySelector("[aria-pressed=true]");
-    };
-    entry.append(button);
-    return entry;
-  }));
+  const [popular, { categories }] = await Promise.all([ask("interests", { k: 24 }), ask("categories")]);
+  $("categories").replaceChildren(...categories.map(choice));
+  $("picks").replaceChildren(...popular.items.map((item) => choice(item.item_id)));
   $("list").replaceChildren();
+  $("categories").hidden = !categories.length;
   $("more").hidden = $("seen").hidden = $("similar").hidden = true;
   $("picked").disabled = true;
   $("picking").hidden = false;
-  $("picks").querySelector("button")?.focus();
+  $("picking").querySelector("button")?.focus();
 }
 
 async function forPicks() {
-  const items = [...$("picks").querySelectorAll("[aria-pressed=true]")].map((button) => button.textContent);
-  show(await ask("interests", { items, k: K, explain: true }), true);
+  const chosen = (id) => [...$(id).querySelectorAll("[aria-pressed=true]")].map((button) => button.textContent);
+  show(await ask("interests", { items: chosen("picks"), categories: chosen("categories"), k: K, explain: true }), true);
   $("list").scrollIntoView({ behavior: "smooth" });
 }
 

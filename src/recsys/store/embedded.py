@@ -21,7 +21,7 @@ MAKING = 0.5
 
 
 BETWEEN, BEHIND = b":", b";"
-"""A release's id, which stands alone where all its lists are there, and a user's; after all of a release's."""
+"""Between a release's id (alone: all its lists are there) and a user's; behind all of a release's."""
 
 
 class EmbeddedStore:
