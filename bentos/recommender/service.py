@@ -19,8 +19,6 @@ from recsys.store import StoreError, open_store
 
 BENTOMLS = {"/livez", "/readyz", "/healthz", "/metrics"}
 """Paths that BentoML answers."""
-
-
 OWN = of_environment()
 
 
