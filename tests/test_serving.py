@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import lists
 from recsys.business_rules import Block, Rules
 from recsys.interests import STAND_INS, standing_in
+from recsys.lists import make_lists, packed
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
 from recsys.replay import record, replay
 from recsys.serving import PARTIAL, TABLES, Ask, Live
@@ -23,7 +23,7 @@ users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
 @pytest.fixture(scope="module")
 def list_of(recommender):
     """Lists as they stand in a store."""
-    made = lists.packed(lists.make(recommender))
+    made = packed(make_lists(recommender))
     return dict(zip(recommender.catalogue.users.ids, made, strict=True)).get
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ from recsys.artifacts import read_arrays, write_arrays
 from recsys.pipeline import Recommender
 from recsys.types import Candidates
 
-FILE = "lists.npz"
-"""Part of a release that holds them."""
+LISTS = "lists.npz"
+"""File beside the recommender's own that holds them."""
 USERS = 64
 """Users that are answered at once."""
 
 
-def make(recommender: Recommender) -> Candidates:
+def make_lists(recommender: Recommender) -> Candidates:
     """Each known user's ranked list at the release's own moment, as long as the re-ranker's pool.
 
     So whoever re-ranks it shows what would be shown to a user who has done nothing since.
@@ -33,15 +33,20 @@ def make(recommender: Recommender) -> Candidates:
     return lists
 
 
-def save(lists: Candidates, path: Path) -> None:
+def save_lists(lists: Candidates, path: Path) -> None:
     """Write one ``.npz``."""
     write_arrays(path, {"items": lists.items.astype(np.int32), "scores": lists.scores})
 
 
-def load(path: Path) -> Candidates:
-    """Read what `save` wrote."""
+def load_lists(path: Path) -> Candidates:
+    """Read what `save_lists` wrote."""
     arrays = read_arrays(path)
     return Candidates(arrays["items"], arrays["scores"])
+
+
+def lists_in(path: Path, recommender: Recommender) -> Iterator[tuple[str, bytes]]:
+    """Each user's id and list, as a store keeps it, of what `save_lists` wrote."""
+    return zip(recommender.catalogue.users.ids.tolist(), packed(load_lists(path)), strict=True)
 
 
 def packed(lists: Candidates) -> Iterator[bytes]:
@@ -50,7 +55,7 @@ def packed(lists: Candidates) -> Iterator[bytes]:
         yield items.tobytes() + scores.tobytes()
 
 
-def unpacked(stored: bytes) -> Candidates:
-    """The one list that `packed` made bytes of."""
-    items, scores = np.split(np.frombuffer(stored, dtype=np.int32), 2)
-    return Candidates(items[None].astype(np.int64), scores[None].view(np.float32))
+def unpacked(stored: Sequence[bytes]) -> Candidates:
+    """The lists that `packed` made bytes of."""
+    halves = np.stack([np.frombuffer(each, dtype=np.int32).reshape(2, -1) for each in stored])
+    return Candidates(halves[:, 0].astype(np.int64), halves[:, 1].view(np.float32))

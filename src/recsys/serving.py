@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from recsys import lists
 from recsys.entries import entries, item_entries
 from recsys.interests import stand_ins_of, standing_in
+from recsys.lists import LISTS, lists_in, unpacked
 from recsys.pipeline import FALLBACK, FULL, UNRANKED, Recommendations, Recommender
 from recsys.release import RECOMMENDER, ReleaseError, verify
 from recsys.stages import Stages, Usual
@@ -81,7 +81,7 @@ class Live:
         release = verify(folder)
         try:
             live = cls(release.id, Recommender.load(folder / RECOMMENDER))
-            live.list_of = live._in_file(folder / lists.FILE)
+            live.list_of = live._in_file(folder / RECOMMENDER / LISTS)
             live.warm_up()
         except ReleaseError:
             raise
@@ -260,22 +260,17 @@ class Live:
         ]
 
     def _in_file(self, path: Path) -> ListOf:
+        """Lists of a file that is read once one is wanted; none where there is no such file."""
+
         @cache
-        def every() -> list[bytes]:
-            return list(lists.packed(lists.load(path)))
+        def every() -> dict[str, bytes]:
+            return dict(lists_in(path, self.recommender)) if path.exists() else {}
 
-        def list_of(user_id: str) -> bytes | None:
-            row = self.recommender.catalogue.users.row(user_id)
-            return None if row == PAD else every()[row]
-
-        return list_of
+        return lambda user_id: every().get(user_id)
 
     def _lists(self, asks: Sequence[Ask]) -> Candidates:
         """The list made for each; LookupError where one has none."""
         stored = [self.list_of(ask.user_id) for ask in asks]
-        found = [lists.unpacked(each) for each in stored if each is not None]
-        if len(found) < len(asks):
+        if None in stored:
             raise LookupError("no list was made for this user")
-        return Candidates(
-            np.concatenate([each.items for each in found]), np.concatenate([each.scores for each in found])
-        )
+        return unpacked([each for each in stored if each is not None])
