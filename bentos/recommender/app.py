@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import random
+from functools import partial
 from pathlib import Path
 from time import time
 
@@ -20,7 +21,8 @@ from settings import Settings
 from together import Together
 from wire import App, Reply, Request, RequestError, Route
 
-from recsys.release import ReleaseError, load
+from recsys.lists import LISTS, lists_in
+from recsys.release import RECOMMENDER, ReleaseError, load
 from recsys.replay import record
 from recsys.serving import Answer, Ask, Live
 from recsys.store import Event, Store, StoreError, decode
@@ -36,8 +38,9 @@ class Service:
 
     def __init__(self, settings: Settings, live: Live, store: Store) -> None:
         self.settings = settings
-        self.releases = Following(settings.releases, live, pinned=bool(settings.release))
         self.store = store
+        self.releases = Following(settings.releases, live, self._share_lists, pinned=bool(settings.release))
+        self._share_lists(live)
         # Open for as long as the worker lives; a line is one write, so workers may share the file.
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
         self.together = Together(settings.deadline_ms / 1000)
@@ -153,6 +156,22 @@ class Service:
         if stored is not None and answer.whole:
             self.cache.put(ask, live.id, stored, shaped)
         return shaped
+
+    def _share_lists(self, live: Live) -> None:
+        """Let ``live`` look its lists up in the store, which gets them first, and lose those of old releases.
+
+        Without the store they stay in the release's file.
+        """
+        path = self.settings.releases / live.id / RECOMMENDER / LISTS
+        try:
+            if not self.store.has_lists(live.id) and path.exists():
+                self.store.write_lists(live.id, lists_in(path, live.recommender))
+            if self.store.has_lists(live.id):
+                live.list_of = partial(self.store.list_of, live.id)
+            if live is not self.live:
+                self.store.keep_lists([live.id, self.live.id])
+        except StoreError as error:
+            LOG.warning("lists of release %s stay in its file: %s", live.id, error)
 
     def _now(self, asked: int | None) -> int | None:
         if asked is None and self.settings.clock == "wall":

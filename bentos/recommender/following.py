@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,11 +22,15 @@ class Following:
     """``live`` answers; ``refused`` is the id of the release pointed at where it cannot be loaded, else None.
 
     A ``pinned`` worker starts with a release of its own, and follows once the pointer is written again.
+    ``prepare`` is called with a release before it answers.
     """
 
-    def __init__(self, folder: Path, live: Live, pinned: bool = False) -> None:
+    def __init__(
+        self, folder: Path, live: Live, prepare: Callable[[Live], None], pinned: bool = False
+    ) -> None:
         self.folder = folder
         self.live = live
+        self.prepare = prepare
         self.refused: str | None = None
         self._seen = pointer(folder) if pinned else None
         self._one_at_a_time = asyncio.Lock()
@@ -35,7 +40,7 @@ class Following:
         """Go over to a release, all workers with us; ReleaseError or OSError where nothing has changed."""
 
         def loaded_and_pointed_at() -> Live:
-            live = Live.load(self.folder / id_)
+            live = self._loaded(id_)
             point(self.folder, id_)
             return live
 
@@ -57,11 +62,16 @@ class Following:
             self._take(self.live)
             return
         try:
-            self._take(await asyncio.to_thread(Live.load, self.folder / id_))
+            self._take(await asyncio.to_thread(self._loaded, id_))
         except (ReleaseError, OSError) as error:
             LOG.error("release %s is to answer, but is refused, %s stays: %s", id_, self.live.id, error)
             self.refused = id_
             REFUSED.set(1)
+
+    def _loaded(self, id_: str) -> Live:
+        live = Live.load(self.folder / id_)
+        self.prepare(live)
+        return live
 
     def _take(self, live: Live) -> None:
         AT_WORK.labels(self.live.id).set(0)

@@ -15,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from recsys import release
+from recsys.lists import LISTS, make_lists, save_lists
 from recsys.pipeline import Recommender
 from recsys.serving import Live
 from recsys.store import open_store
@@ -48,6 +49,7 @@ def build(recommender: Recommender, into: Path, **params) -> release.Release:
     """A release of ``recommender``; other ``params`` give another id."""
     folder = into / "unpublished"
     recommender.save(folder / "recommender")
+    save_lists(make_lists(recommender), folder / "recommender" / LISTS)
     return release.build(
         {"recommender": folder / "recommender"},
         into,
