@@ -1,4 +1,4 @@
-"""The lower floor: a Starlette app that BentoML mounts, the leanest way through it."""
+"""A lower floor: a Starlette app that BentoML mounts."""
 
 import gc
 

@@ -3,7 +3,8 @@
 Contenders, each with one worker and lists of 20, for users drawn by how much they did:
 
   trivial   an endpoint as BentoML's documents show it, always with the same answer
-  mounted   a Starlette app in BentoML that does the same: the leanest way through it
+  mounted   a Starlette app in BentoML that does the same
+  foremost  an ASGI layer before BentoML's own, where the service stands too: the leanest way
   embedded  the service, events in LMDB, no cache
   redis     the service, events in Redis, no cache
   cached    the service, events in LMDB, every answer in the cache
@@ -37,7 +38,7 @@ from recsys import plots
 from recsys.artifacts import write_json
 from recsys.release import list_releases
 
-FLOORS, OURS = ("trivial", "mounted"), ("embedded", "redis", "cached")
+FLOORS, OURS = ("trivial", "mounted", "foremost"), ("embedded", "redis", "cached")
 GROUPS = {"answers are made": ("embedded", "redis"), "answers are ready": (*FLOORS, "cached")}
 """Of the figure: these are of other orders of magnitude than those."""
 NO_CACHE = {"RECSYS_CACHE_MB": "0"}
