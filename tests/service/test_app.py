@@ -46,7 +46,7 @@ def test_the_same_question_has_the_same_answer_until_something_happens(running):
 def test_what_was_made_in_a_hurry_is_not_kept(running):
     running.service.together.deadline = 0
     assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "unranked"
-    running.service.settings.deadline_ms = 60_000
+    running.service.together.deadline = 60
     assert running.post("/recommend", {"user_id": "u3"}).json()["served_by"] == "full"
 
 
