@@ -146,8 +146,8 @@ class Recommended(BaseModel):
 without_events: the store is away, what was done since the release was made does not count.
 partial: there was no time to ask all channels.
 unranked: nor to rank; the order of the merge.
-tables: the channel that infers failed too.
-popular: what is popular with everyone, for who is unknown or as the last resort."""
+tables: recall failed; the list that was made with the release.
+popular: what is popular, for who is unknown or as the last resort."""
     )
     page: int
     items: list[Item]
