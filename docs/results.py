@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from recsys.artifacts import read_json
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BLOCK = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
 
@@ -39,10 +41,37 @@ def table(split: str) -> str:
     return "\n".join(lines)
 
 
+def serving() -> str:
+    """Servers by what they reach, and what else was measured of the service."""
+    run, growth, parity = (read_json(BENCHMARKS / f"{name}.json") for name in ("serving", "growth", "parity"))
+    lines = [
+        "| one worker | requests/s | p50, ms | p99 at half its peak, ms | failed |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, told in run["servers"].items():
+        cells = [f"{told['requests_per_second']:,.0f}", f"{told['p50_ms']:.2f}"]
+        cells += [f"{told['half_load_p99_ms']:.1f}", f"{told['failed']:,.0f}"]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    rss, ready = growth["memory"]["rss_mb"], growth["seconds_until_ready"]
+    lines += [
+        "",
+        f"{growth['requests']:,} mixed requests: {rss['after_start']:.0f} MB resident at the start, "
+        f"{rss['at_end']:.0f} MB at the end, {growth['failed']} failed; ready after {ready['again']:.1f} s "
+        f"({ready['first']:.0f} s the very first time, when kernels are compiled). "
+        f"{parity['identical_lists']:,} of {parity['users']:,} users' lists are those of `recsys recommend`, "
+        f"{parity['replayed_identical']:,} of {parity['replayed']:,} logged requests are replayed the same.",
+    ]
+    return "\n".join(lines)
+
+
 def rendered() -> str:
     """README.md with its tables as reports/ has them."""
-    tables = "\n\n".join(table(split) for split in SPLITS)
-    return BLOCK.sub(lambda block: f"{block[1]}\n{tables}\n\n{block[2]}", README.read_text())
+    blocks = {"results": "\n\n".join(table(split) for split in SPLITS), "serving": serving()}
+    text = README.read_text()
+    for name, told in blocks.items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = block.sub(lambda found, told=told: f"{found[1]}\n{told}\n\n{found[2]}", text)
+    return text
 
 
 def main() -> int:

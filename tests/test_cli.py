@@ -269,6 +269,7 @@ def test_without_a_command_help_is_shown(run):
         ["release", "build"],
         ["release", "verify"],
         ["release", "list"],
+        ["release", "live"],
         ["release", "compare"],
         ["data", "check"],
         ["data", "list"],
