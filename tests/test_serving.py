@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.business_rules import Block, Rules
+from recsys.business_rules import Rules
 from recsys.interests import STAND_INS, standing_in
 from recsys.lists import make_lists, packed
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
 from recsys.replay import record, replay
-from recsys.serving import PARTIAL, TABLES, Ask, Live
+from recsys.serving import PARTIAL, STEPS, TABLES, Ask, Live
 from recsys.stages import MEASURED, Usual
 from recsys.store import Event
 
@@ -62,18 +62,21 @@ def test_lists_and_scores_are_the_recommenders(live, user_id, k):
     assert answer.served_by == shown.served_by[0]
 
 
+@pytest.mark.parametrize("step", STEPS)
+@settings(max_examples=30)
 @given(
     user_id=users,
     met=st.lists(st.integers(0, 79), max_size=10),
     excluded=st.lists(st.integers(0, 79), max_size=10),
 )
-def test_nothing_seen_or_excluded_on_any_page(live, user_id, met, excluded):
+def test_nothing_seen_or_excluded_on_any_page_at_any_step(live, step, user_id, met, excluded):
     names = item_ids(live)
     events = [Event(names[item], live.now() + n) for n, item in enumerate(met)]
     gone = history(live, user_id) | {names[item] for item in met} | {names[item] for item in excluded}
     exclude = tuple(names[item] for item in excluded)
     for page in range(3):
-        assert not gone & set(ids(answered(live, Ask(user_id, 5, page, exclude), events)))
+        answer = live.recommend(Ask(user_id, 5, page, exclude), events, steps=[step, FALLBACK])
+        assert not gone & set(ids(answer))
 
 
 @given(
@@ -117,14 +120,16 @@ def test_pages_neither_repeat_nor_lose(live, user_id, k):
     assert sorted(shown) == sorted(item_ids(live)[item] for item in candidates if item >= 0)
 
 
-@pytest.mark.parametrize("step", [FULL, UNRANKED, TABLES, FALLBACK])
-@given(user_id=users)
-def test_what_is_blocked_appears_at_no_step(recommender, list_of, step, user_id):
-    blocked = recommender.catalogue.items.ids[:40].tolist()
-    rules = Rules(block=Block(items=tuple(blocked)))
+@pytest.mark.parametrize("step", STEPS)
+@given(user_id=users, page=st.integers(0, 2))
+def test_what_is_blocked_or_expired_appears_at_no_step(recommender, list_of, step, user_id, page):
+    gone = recommender.catalogue.items.ids[:40].tolist()
+    block, expiry = {"items": gone[:20]}, [{"item": item, "at": "2000-01-01"} for item in gone[20:]]
+    rules = Rules.model_validate({"block": block, "expiry": expiry})
     live = Live("0" * 12, replace(recommender, rules=rules), list_of)
-    ask = Ask(user_id, 40)
-    assert not set(blocked) & set(ids(live.recommend(ask, (), steps=[step, FALLBACK])))
+    shown = ids(live.recommend(Ask(user_id, 10, page), (), steps=[step, FALLBACK]))
+    assert shown or page
+    assert not set(gone) & set(shown)
 
 
 @given(user_id=users, k=st.integers(1, 20))
