@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from time import monotonic
 
@@ -9,7 +10,7 @@ from wire import Reply
 
 from recsys.serving import Ask
 
-OVERHEAD = 500
+OVERHEAD = 1000
 """Bytes of an entry beside the answer's, about."""
 
 
@@ -29,7 +30,7 @@ class AnswerCache:
     def get(self, ask: Ask, release: str, stored: bytes) -> Reply | None:
         """The answer to ``ask``, None where there is no good one."""
         kept = self._users.get(ask.user_id, {}).get(ask)
-        if kept is None or kept[:2] != (release, stored) or kept[2] < monotonic():
+        if kept is None or kept[:2] != (release, _mark(stored)) or kept[2] < monotonic():
             return None
         self._users.move_to_end(ask.user_id)
         return kept[3]
@@ -41,7 +42,7 @@ class AnswerCache:
         asks = self._users.setdefault(ask.user_id, {})
         if ask in asks:
             self.size -= _size(asks[ask][3])
-        asks[ask] = (release, stored, monotonic() + self.seconds, answer)
+        asks[ask] = (release, _mark(stored), monotonic() + self.seconds, answer)
         self.size += _size(answer)
         self._users.move_to_end(ask.user_id)
         while self.size > self.most:
@@ -50,6 +51,11 @@ class AnswerCache:
     def drop(self, user_id: str) -> None:
         """Forget a user's answers."""
         self.size -= sum(_size(each[3]) for each in self._users.pop(user_id, {}).values())
+
+
+def _mark(stored: bytes) -> bytes:
+    """What tells stored events from others, and takes less room."""
+    return hashlib.blake2b(stored, digest_size=16).digest() if stored else b""
 
 
 def _size(answer: Reply) -> int:

@@ -22,7 +22,7 @@ class Settings:
     workers: Annotated[int, Field(ge=1)] = 1
     clock: str = "release"
     deadline_ms: float = 200
-    cache_mb: float = 32
+    cache_mb: float = 16
     cache_seconds: float = 60
     max_body: int = 1 << 18
     access_share: float = 0.01

@@ -90,12 +90,23 @@ class Live:
         return live
 
     def warm_up(self) -> None:
-        """Answer some of its own users, of all lengths of history, and one unknown; a failure is raised."""
+        """Go every way that a request may take, so that nothing is left to compile; a failure is raised.
+
+        For some of its own users, of all lengths of history, and for one unknown.
+        """
         lengths = np.diff(self.recommender.past.offsets)
         rows = np.argsort(lengths)[np.linspace(0, len(lengths) - 1, WARM_UP).astype(int)]
-        for user_id in [*self.recommender.catalogue.users.decode(rows).tolist(), ""]:
-            self.recommend(Ask(user_id, explain=True), (), steps=[FULL])
+        users = [*self.recommender.catalogue.users.decode(rows).tolist(), ""]
+        asks = [Ask(user_id, page=1, explain=True) for user_id in users]
+        event = Event(self.recommender.catalogue.items.ids[0], self.now())
+        for ask in asks:
+            self.recommend(ask, (event,), steps=[FULL])
+        for step in STEPS:
+            some = asks[-1:] if step == FALLBACK else asks[:2]
+            self.recommend_all(some, [() for _ in some], steps=[step, FALLBACK])
+            self.recommend_all(some * 2, [() for _ in some * 2], steps=[step, FALLBACK])
         self.interests(Ask("", explain=True), (), list(self.categories)[:1], self.now())
+        self.similar(event.item_id, 1)
 
     def now(self, events: Sequence[Event] = ()) -> int:
         """A second after the newest event that is known of."""

@@ -100,7 +100,7 @@ def _softmax(logits, weights):  # type: ignore[no-untyped-def]
 class Numbers:
     """Columns that are all numbers: their ``sources``, and what encodes these together.
 
-    ``weight`` (d,) vectors and ``bias`` of each column's embedding, and its ``group``.
+    ``weights`` and ``biases`` (columns, d) are those of the columns' embeddings, ``groups`` their groups.
     """
 
     sources: list[str]

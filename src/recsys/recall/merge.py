@@ -32,7 +32,7 @@ def merge(
     channels = tuple(found)
     n = len(next(iter(found.values())))
     merged = MergedCandidates.none(channels, n, k)
-    weight = np.array([(weights or {}).get(name, 1.0) for name in channels])
+    weight = np.array([(weights or {}).get(name, 1.0) for name in channels], dtype=np.float64)
     turn = np.empty(len(channels))
     turn[np.argsort(-weight, kind="stable")] = np.arange(len(channels))
     width = max(each.items.shape[1] for each in found.values())
