@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.business_rules import Rules
-from recsys.interests import STAND_INS, standing_in
 from recsys.lists import make_lists, packed
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
-from recsys.replay import record, replay
 from recsys.serving import PARTIAL, STEPS, TABLES, Ask, Live
-from recsys.stages import MEASURED, Usual
+from recsys.serving.interests import STAND_INS, standing_in
+from recsys.serving.replay import record, replay
+from recsys.serving.stages import MEASURED, Usual
 from recsys.store import Event
 
 users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
@@ -274,7 +274,7 @@ def test_a_category_stands_for_its_items_and_is_told_as_the_reason(live):
 
 
 def test_stand_ins_are_few_and_each_category_has_one(live, monkeypatch):
-    monkeypatch.setattr("recsys.interests.MOST_STAND_INS", len(live.categories))
+    monkeypatch.setattr("recsys.serving.interests.MOST_STAND_INS", len(live.categories))
     stand_ins = standing_in(live.categories, list(live.categories), ())
     assert len(stand_ins) <= len(live.categories)
     assert {live.categories[name][0] for name in live.categories} == set(stand_ins)

@@ -23,8 +23,8 @@ from wire import App, Reply, Request, RequestError, Route
 
 from recsys.lists import LISTS, lists_in
 from recsys.release import RECOMMENDER, ReleaseError, load
-from recsys.replay import record
 from recsys.serving import Answer, Ask, Live
+from recsys.serving.replay import record
 from recsys.store import Event, Store, StoreError, decode
 
 LOG = logging.getLogger("recommender")

@@ -30,9 +30,9 @@ def replay(
     """  # noqa: D301
     from tqdm import tqdm
 
-    from recsys.replay import ReplayError
-    from recsys.replay import replay as replayed
     from recsys.serving import Live
+    from recsys.serving.replay import ReplayError
+    from recsys.serving.replay import replay as replayed
 
     @cache
     def live(id_: str) -> Live:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import orjson
 
-from recsys.serving import STEPS, Answer, Ask, Live
+from recsys.serving.live import STEPS, Answer, Ask, Live
 from recsys.store import decode
 
 STAGES = ("recall", "rank", "rerank")

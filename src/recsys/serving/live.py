@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 
 from recsys.entries import entries, item_entries
-from recsys.interests import stand_ins_of, standing_in
 from recsys.lists import LISTS, lists_in, unpacked
 from recsys.pipeline import FALLBACK, FULL, UNRANKED, Recommendations, Recommender
 from recsys.release import RECOMMENDER, ReleaseError, verify
-from recsys.stages import Stages, Usual
+from recsys.serving.interests import stand_ins_of, standing_in
+from recsys.serving.stages import Stages, Usual
 from recsys.store import Event
 from recsys.types import PAD, Candidates, Histories, Requests
 
