@@ -25,7 +25,7 @@ def make_lists(recommender: Recommender) -> Candidates:
     """
     n, k = len(recommender.catalogue.users), recommender.reranking.pool
     lists = Candidates.none(n, k)
-    for start in tqdm(range(0, n, USERS), desc="Lists", unit_scale=USERS, unit=" users"):
+    for start in tqdm(range(0, n, USERS), desc="Lists", unit_scale=USERS, unit=" users", disable=None):
         rows = np.arange(start, min(start + USERS, n))
         requests = recommender.requests(rows)
         ranked = recommender.rank(requests, recommender.recall(requests))

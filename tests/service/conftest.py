@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from starlette.testclient import TestClient
@@ -98,7 +99,16 @@ def _served(**settings) -> Iterator[str]:
         port = any_free.getsockname()[1]
     told = {f"RECSYS_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "bentoml", "serve", "service:RecommenderService", "--port", str(port)]
-    environment = os.environ | told | {"BENTOML_DO_NOT_TRACK": "True"}
+    with TemporaryDirectory() as home:
+        # BentoML's servers with one home would add up each other's metrics.
+        environment = os.environ | told | {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": home}
+        environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        with _started(command, environment, port) as url:
+            yield url
+
+
+@contextmanager
+def _started(command: list[str], environment: dict[str, str], port: int) -> Iterator[str]:
     with subprocess.Popen(command, cwd=BENTO, env=environment) as server:
         try:
             for _ in range(300):
