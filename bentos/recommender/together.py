@@ -61,8 +61,11 @@ class Together:
         try:
             answers = first.live.recommend_all(asks, events, left, traced=first.traced)
         except Exception as error:
-            for each in alike:
-                each.answer.set_exception(error)
+            if len(alike) == 1:
+                first.answer.set_exception(error)
+            else:
+                for each in alike:
+                    self._answer([each])
             return
         for each, answer in zip(alike, answers, strict=True):
             each.answer.set_result(answer)

@@ -102,9 +102,9 @@ class Live:
         for ask in asks:
             self.recommend(ask, (event,), steps=[FULL])
         for step in STEPS:
-            some = asks[-1:] if step == FALLBACK else asks[:2]
-            self.recommend_all(some, [() for _ in some], steps=[step, FALLBACK])
-            self.recommend_all(some * 2, [() for _ in some * 2], steps=[step, FALLBACK])
+            self.recommend(asks[0], (), steps=[step, FALLBACK])
+            if step != TABLES:  # which not every user has; nothing in it is its own
+                self.recommend_all(asks, [() for _ in asks], steps=[step])
         self.interests(Ask("", explain=True), (), list(self.categories)[:1], self.now())
         self.similar(event.item_id, 1)
 
@@ -165,25 +165,20 @@ class Live:
     ) -> list[Answer]:
         """Answer ``asks``, all of one ``k`` and ``page``, in one go: each gets what it would get alone.
 
-        If that fails each is answered alone, so that none has less for another's sake.
+        Only one that asks alone goes down the fallback chain. Where several cannot be answered together this
+        raises: ask for each, so that none has less for another's sake.
         """
         stages = Stages(deadline, unwanted, [{} for _ in asks] if traced else None)
-        requests = self.requests(asks, events)
         for step in steps:
             try:
-                worked, shown = self._shown(asks, requests, step, stages)
+                worked, shown = self._shown(asks, self.requests(asks, events), step, stages)
                 return self._answers(asks, worked, shown, stages)
             except Exception:
-                if len(asks) > 1:
-                    break
-                if step == steps[-1]:
+                if len(asks) > 1 or step == steps[-1]:
                     raise
                 LOG.exception("release %s: %s failed", self.id, step)
                 stages = Stages(stages.left, unwanted, [{}] if traced else None)
-        return [
-            self.recommend(ask, known, stages.left, steps, traced, unwanted)
-            for ask, known in zip(asks, events, strict=True)
-        ]
+        raise ValueError("no step to answer by")
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
