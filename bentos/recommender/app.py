@@ -151,7 +151,7 @@ class Service:
             self.log.write(record(time(), live.id, ask, stored or b"", answer))
         if stored is None and answer.served_by == "full":
             answer.served_by = WITHOUT_EVENTS
-        answered(answer.served_by, answer.spent)
+        answered(answer.served_by)
         shaped = _shaped(live, ask, answer)
         if stored is not None and answer.whole:
             self.cache.put(ask, live.id, stored, shaped)

@@ -48,8 +48,12 @@ def _answers(served_by: str) -> Counter:
     return ANSWERS.labels(served_by)
 
 
-def answered(served_by: str, spent: Mapping[str, float]) -> None:
-    """One answer was made, at this step; ``spent`` are seconds by stage and channel."""
+def answered(served_by: str) -> None:
+    """One answer was made, at this step."""
     _answers(served_by).inc()
+
+
+def took(spent: Mapping[str, float]) -> None:
+    """Seconds by stage and channel, of one answer or of some that were made in one go."""
     for name, seconds in spent.items():
         _stage(name).observe(seconds)

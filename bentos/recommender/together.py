@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from time import perf_counter
 
+from observed import took
+
 from recsys.serving import Answer, Ask, Live
 from recsys.store import Event
 
@@ -41,7 +43,8 @@ class Together:
         """Answer ``ask`` by ``live``, together with what else has come by then."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_soon(self._answer_some)
+            # Not at once: what has come by now is read first.
+            loop.call_soon(loop.call_soon, self._answer_some)
         mine = _Waiting(live, ask, events, traced, loop.create_future(), perf_counter())
         self._waiting.append(mine)
         return await mine.answer
@@ -67,5 +70,6 @@ class Together:
                 for each in alike:
                     self._answer([each])
             return
+        took(answers[0].spent)
         for each, answer in zip(alike, answers, strict=True):
             each.answer.set_result(answer)

@@ -126,8 +126,7 @@ class Recommendations:
 
         In padded places what they hold of the last candidate.
         """
-        order = self.found.reshape(*self.found.shape, *[1] * (values.ndim - 2))
-        return np.take_along_axis(values, order, axis=1)
+        return _at(values, self.found)
 
     def without(self, items: Sequence[Sequence[int]] | np.ndarray) -> Recommendations:
         """Lists that lack each its own ``items``, as long as before: what is left moves up."""
@@ -281,9 +280,9 @@ class Recommender:
         return self.channels["item_cf"].similar(items, k)  # type: ignore[attr-defined,no-any-return]
 
     def save(self, folder: Path) -> None:
-        """Write everything that answering needs: no labels of the past, which only training reads."""
+        """Write everything that answering needs: of the past no labels, and user after user."""
         self.catalogue.save(folder / "catalogue")
-        replace(self.past, labels={}).save(folder / "past.npz")
+        replace(self.past, labels={}).user_after_user().save(folder / "past.npz")
         for name, each in self.channels.items():
             each.save(folder / "channels" / name)
         self.features.save(folder / "features")
@@ -333,4 +332,5 @@ def frame(recommender: Recommender, shown: Recommendations) -> pd.DataFrame:
 
 
 def _at(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(values, order, axis=1)
+    """What `values` (n, m, ...) hold at the places ``order`` (n, k) of each row."""
+    return np.asarray(values[np.arange(len(order))[:, None], order])

@@ -143,19 +143,18 @@ class _Lists:
     def __init__(self, reranker: Reranker, candidates: Candidates, now: np.ndarray) -> None:
         rules, traits = reranker.rules, reranker.traits
         self.items, self.scores = candidates.items, candidates.scores
-        present = self.items != PAD
-        self.left = present & ~rules.blocked[self.items] & (now[:, None] < rules.expires[self.items])
-        self.fresh = self.left & traits.fresh[self.items]
-        self.main = traits.main[self.items]
-        self.relevance = _scaled(self._weighted(rules, now), self.left)
-        self.pinned_to = self._pins(rules, now)
-
-    def _weighted(self, rules: BoundRules, now: np.ndarray) -> np.ndarray:
-        level = np.minimum.accumulate(self.scores.astype(np.float64), axis=1)
-        score: np.ndarray = level * rules.profit[self.items]
+        shape = self.items.shape
+        self.left, self.fresh = np.empty((2, *shape), dtype=bool)
+        self.main, self.relevance = np.empty(shape, dtype=np.int64), np.empty(shape)
+        _look_up(
+            self.items, self.scores, now, rules.blocked, rules.expires, rules.profit,
+            traits.fresh, traits.main, self.left, self.fresh, self.main, self.relevance,
+        )  # fmt: skip
         for boost in rules.boosts:
-            score *= np.where(boost.span.covers(now)[:, None] & boost.items[self.items], boost.weight, 1.0)
-        return score
+            boosted = boost.span.covers(now)[:, None] & boost.items[self.items]
+            self.relevance *= np.where(boosted, boost.weight, 1.0)
+        _scale(self.relevance, self.left)
+        self.pinned_to = self._pins(rules, now)
 
     def _pins(self, rules: BoundRules, now: np.ndarray) -> np.ndarray:
         """Place that an item is pinned to, PAD for most."""
@@ -166,6 +165,34 @@ class _Lists:
 
 
 @njit(nogil=True, cache=True)
+def _look_up(  # type: ignore[no-untyped-def]
+    items, scores, now, blocked, expires, profit, fresh, main, left, freshly, mainly, relevance
+):
+    """What may be placed, what of it is fresh, main categories, and scores times profit, never rising."""
+    for row in range(len(items)):
+        level = np.inf
+        for at in range(items.shape[1]):
+            item = items[row, at]
+            level = min(level, np.float64(scores[row, at]))
+            left[row, at] = item != PAD and not blocked[item] and now[row] < expires[item]
+            freshly[row, at] = left[row, at] and fresh[item]
+            mainly[row, at], relevance[row, at] = main[item], level * profit[item]
+
+
+@njit(nogil=True, cache=True)
+def _scale(relevance, among):  # type: ignore[no-untyped-def]
+    """To [0, 1] over those of each row that are ``among`` it; 0 for the others."""
+    for row in range(len(relevance)):
+        low, high = np.inf, -np.inf
+        for at in range(relevance.shape[1]):
+            if among[row, at]:
+                low, high = min(low, relevance[row, at]), max(high, relevance[row, at])
+        for at in range(relevance.shape[1]):
+            inside = among[row, at] and high > low
+            relevance[row, at] = (relevance[row, at] - low) / (high - low) if inside else 0
+
+
+@njit(nogil=True, cache=True)
 def _fill(  # type: ignore[no-untyped-def]
     left, fresh, main, pinned_to, relevance, items, vectors, mmr_lambda, window, limit, deadlines,
     before, moves,
@@ -173,8 +200,10 @@ def _fill(  # type: ignore[no-untyped-def]
     """Fill the places of each list, first to last; it uses up ``left`` and ``fresh``."""
     n, m = items.shape
     nearest, fits = np.empty(m), np.empty(m, dtype=np.bool_)
+    cosines = np.empty(m, dtype=np.float32)
     for row in range(n):
         nearest[:] = 0
+        gathered = _gathered(vectors, items[row])
         n_fresh = fresh[row].sum()
         for place in range(before.shape[1]):
             chosen, why = _pinned(left[row], pinned_to[row], place)
@@ -189,7 +218,7 @@ def _fill(  # type: ignore[no-untyped-def]
             before[row, place], moves[row, place] = chosen, why
             left[row, chosen] = fresh[row, chosen] = False
             if len(vectors):
-                _come_near(nearest, vectors, items[row], chosen)
+                _come_near(nearest, gathered, chosen, cosines)
 
 
 @njit(nogil=True, cache=True)
@@ -251,31 +280,30 @@ def _best(left, pinned_to, relevance, value, fits, fresh, due):  # type: ignore[
 
 
 @njit(nogil=True, cache=True)
-def _come_near(nearest, vectors, items, chosen):  # type: ignore[no-untyped-def]
-    """Raise each item's greatest category cosine with an item placed, now that ``chosen`` is."""
-    placed = vectors[items[chosen]]
+def _gathered(vectors, items):  # type: ignore[no-untyped-def]
+    """What ``vectors`` hold of ``items`` (m,), (c, m); zeros for PAD."""
+    gathered = np.zeros((vectors.shape[1], len(items)), dtype=vectors.dtype)
     for at in range(len(items)):
         if items[at] != PAD:
-            cosine = np.float32(0)
-            for column in range(len(placed)):
-                cosine += placed[column] * vectors[items[at], column]
-            nearest[at] = max(nearest[at], cosine)
+            gathered[:, at] = vectors[items[at]]
+    return gathered
+
+
+@njit(nogil=True, cache=True)
+def _come_near(nearest, gathered, chosen, cosines):  # type: ignore[no-untyped-def]
+    """Raise each item's greatest category cosine with an item placed, now that ``chosen`` is."""
+    cosines[:] = 0
+    for column in range(len(gathered)):
+        for at in range(len(cosines)):
+            cosines[at] += gathered[column, chosen] * gathered[column, at]
+    for at in range(len(cosines)):
+        nearest[at] = max(nearest[at], cosines[at])
 
 
 def _deadlines(fresh_share: float, k: int) -> np.ndarray:
     """Places at or before which the first, second ... fresh item must stand."""
     share = math.ceil(round(fresh_share * k, 9))
     return ((np.arange(share) + 0.5) * k / max(share, 1)).astype(np.int64)
-
-
-def _scaled(score: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Score moved to [0, 1] over those of each row that are ``among`` it; 0 for the others."""
-    score = np.where(among, score, 0.0)
-    low = np.where(among, score, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    high = np.where(among, score, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    scaled = np.zeros(score.shape)
-    np.divide(score - low, high - low, out=scaled, where=among & (high > low))
-    return scaled
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

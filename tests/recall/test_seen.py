@@ -6,7 +6,14 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from recsys.recall import seen
-from recsys.recall.seen import best_unseen, best_unseen_of, best_unseen_sums, first_unseen, in_blocks
+from recsys.recall.seen import (
+    best_unseen,
+    best_unseen_of,
+    best_unseen_products,
+    best_unseen_sums,
+    first_unseen,
+    in_blocks,
+)
 from recsys.types import PAD, Candidates, Histories, Requests
 
 NOTHING = Histories(
@@ -72,6 +79,21 @@ def test_sums_of_rows_are_a_matrix_product(ids, weights, table, k):
     assert np.array_equal(found.scores, expected.scores)
 
 
+@given(
+    queries=arrays(np.float32, (3, 2), elements=st.sampled_from([0, -1, 0.5, 2])),
+    vectors=arrays(np.float32, (9, 2), elements=st.sampled_from([0, -1, 0.5, 2])),
+    k=st.integers(1, 12),
+)
+def test_products_are_a_matrix_product_without_the_unmet_and_for_no_query_of_zeros(queries, vectors, k):
+    product = queries @ vectors.T
+    product[~queries.any(axis=1)] = -np.inf
+    product[:, [2, 5]] = -np.inf
+    expected = best_unseen(product, NOTHING, k)
+    found = best_unseen_products(queries, vectors, np.array([2, 5]), NOTHING, k)
+    assert np.array_equal(found.items, expected.items)
+    assert np.array_equal(found.scores, expected.scores)
+
+
 @given(seen_items=st.lists(st.integers(0, 5), max_size=8), k=st.integers(1, 9))
 def test_the_first_unseen_of_a_list_keep_its_order(seen_items, k):
     items, scores = np.array([4, 0, 3, 1, 5]), np.arange(5, 0, -1).astype(np.float32)
@@ -81,13 +103,12 @@ def test_the_first_unseen_of_a_list_keep_its_order(seen_items, k):
 
 
 def test_blocks_are_put_together_in_order(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(seen, "BLOCK_CELLS", 20)
+    monkeypatch.setattr(seen, "BLOCK", 2)
     users = np.arange(5)
     requests = Requests(users, users, Histories(*[np.zeros(0)] * 3, np.zeros(5, int), np.zeros(5, int)))
     found = in_blocks(
         requests,
         1,
-        10,
         lambda block: Candidates(block.users[:, None], block.users[:, None].astype(np.float32)),
     )
     assert found.items[:, 0].tolist() == [0, 1, 2, 3, 4]

@@ -14,7 +14,7 @@ from numba import njit
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.features.spec import Column
 from recsys.features.statistics import Statistics
-from recsys.types import PAD, Histories, Interactions, MergedCandidates, Requests
+from recsys.types import PAD, Interactions, MergedCandidates, Requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CANDIDATE, REQUEST = "candidate", "request"
 CHANNEL, ITEM, AFFINITY = "channel", "item", "affinity"
 """Groups of what is told of a candidate: that of the item is the same for all requests of an hour."""
+ACTIVITY = "history_length", "since_last", "since_first"
 HOUR = 3_600
 """Seconds. Statistics are as of a full hour, so that one table serves all requests of the next."""
 RECENT = 10
@@ -65,7 +66,7 @@ class CandidateFeatures:
             AFFINITY: self._affinity_names(),
         }
         named = [(CANDIDATE, group, name) for group, names in groups.items() for name in names]
-        named += [(REQUEST, "activity", name) for name in ("history_length", "since_last", "since_first")]
+        named += [(REQUEST, "activity", name) for name in ACTIVITY]
         return [
             Column(f"{name}_{encoder}", encoder, entity, group, {"source": name})
             for entity, group, name in named
@@ -91,15 +92,9 @@ class CandidateFeatures:
 
     def request_frame(self, requests: Requests) -> dict[str, np.ndarray]:
         """Numbers of each request, (n,) float32; times in log seconds, NaN without a history."""
-        history = requests.history
-        newest = _moment(history, history.ends - 1)
-        oldest = _moment(history, history.starts)
-        return {
-            "timestamp": requests.now,
-            "history_length": np.log1p(history.lengths).astype(np.float32),
-            "since_last": _log(requests.now - newest),
-            "since_first": _log(requests.now - oldest),
-        }
+        history, told = requests.history, np.empty((3, len(requests)), dtype=np.float32)
+        _activity(history.timestamps, history.starts, history.ends, requests.now, told)
+        return {"timestamp": requests.now, **dict(zip(ACTIVITY, told, strict=True))}
 
     def candidate_frame(self, requests: Requests, merged: MergedCandidates) -> dict[str, np.ndarray]:
         """Numbers of each candidate by name, (n, k) float32; what stands in padded places means nothing.
@@ -203,19 +198,24 @@ def _unit_vectors(labels: Sequence[Sequence[str]]) -> np.ndarray:
     return vectors
 
 
-def _moment(history: Histories, at: np.ndarray) -> np.ndarray:
-    if not len(history.timestamps):
-        return np.full(len(history), np.nan)
-    inside = history.lengths > 0
-    return np.where(inside, history.timestamps[np.where(inside, at, 0)], np.nan)
-
-
 def _counts(name: str) -> bool:
     return "count" in name or "since" in name
 
 
 def _log(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.log1p(np.maximum(values, 0)), dtype=np.float32)
+
+
+@njit(nogil=True, cache=True)
+def _activity(timestamps, starts, ends, now, told):  # type: ignore[no-untyped-def]
+    """`ACTIVITY`, each in logs."""
+    for row in range(len(starts)):
+        met = timestamps[starts[row] : ends[row]]
+        told[0, row] = np.log1p(np.float64(len(met)))
+        told[1:, row] = np.nan
+        if len(met):
+            told[1, row] = np.log1p(np.float64(max(now[row] - met[-1], 0)))
+            told[2, row] = np.log1p(np.float64(max(now[row] - met[0], 0)))
 
 
 @njit(nogil=True, cache=True)

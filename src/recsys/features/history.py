@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numba import njit
 
-from recsys.types import DAY, PAD, Histories, Interactions
+from recsys.types import DAY, PAD, Histories, Interactions, filled
 
 YEAR_LOG, DAY_LOG = math.log(365), math.log(DAY)
 """Logs of a year in days and of a day in seconds: what scales ages to about 1."""
@@ -42,7 +42,7 @@ class HistoryEncoder:
         Both are 0 on padding; whoever is cold has padding only.
         """
         shape = (len(histories), self.length)
-        ids, ages = np.full(shape, PAD, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+        ids, ages = filled(shape, PAD, np.int64), np.zeros(shape, dtype=np.float32)
         weights = np.zeros(shape, dtype=np.float32)
         past = histories.items, histories.timestamps, histories.values, histories.starts, histories.ends
         _encode(*past, np.asarray(now), self.low, self.high, ids, ages, weights)

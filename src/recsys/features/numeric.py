@@ -15,8 +15,6 @@ from recsys.types import DAY
 
 HOUR = 3_600
 """Seconds."""
-LANES = 8
-"""Numbers that a processor compares at once."""
 
 
 def _present(values: np.ndarray) -> np.ndarray:
@@ -140,7 +138,7 @@ class NumberBlock:
 
     def __init__(self, encoders: Sequence[_Scaled | Uniform], source_of: Sequence[int]) -> None:
         uniform = [encoder for encoder in encoders if isinstance(encoder, Uniform)]
-        width = -(-max((len(encoder.edges) for encoder in uniform), default=0) // LANES) * LANES
+        width = max((len(encoder.edges) for encoder in uniform), default=0)
         self.source_of = np.array(source_of, dtype=np.int64)
         self.missing = np.array([encoder.missing for encoder in encoders])
         self.center, self.scale = np.zeros(len(encoders)), np.ones(len(encoders))
@@ -167,20 +165,31 @@ class NumberBlock:
 def _encode(  # type: ignore[no-untyped-def]
     values, source_of, missing, center, scale, edges, shares, slopes, n_edges, encoded
 ):
+    n = values.shape[1]
+    x, low = np.empty(n), np.empty(n, dtype=np.int32)
     for column in range(len(source_of)):
-        knots, last = edges[column], n_edges[column] - 1
-        for row in range(values.shape[1]):
-            x = np.float64(values[source_of[column], row])
-            if not np.isfinite(x):
-                x = missing[column]
-            if last < 0:
-                encoded[column, row] = (x - center[column]) / scale[column]
-                continue
-            x = min(max(x, knots[0]), knots[last])
-            low = np.int32(-1)
-            for each in range(len(knots)):  # compared many at once: a search's branches cannot be guessed
-                low += np.int32(knots[each] <= x)
-            encoded[column, row] = shares[column, low] + slopes[column, low] * (x - knots[low])
+        for row in range(n):
+            value = np.float64(values[source_of[column], row])
+            x[row] = value if np.isfinite(value) else missing[column]
+        last = n_edges[column] - 1
+        if last < 0:
+            for row in range(n):
+                encoded[column, row] = (x[row] - center[column]) / scale[column]
+        else:
+            _spread(x, edges[column, : last + 1], shares[column], slopes[column], low, encoded[column])
+
+
+@njit(nogil=True, cache=True)
+def _spread(x, knots, shares, slopes, low, encoded):  # type: ignore[no-untyped-def]
+    """Knot by knot, each compared with many values at once: a search's branches cannot be guessed."""
+    for row in range(len(x)):
+        x[row] = min(max(x[row], knots[0]), knots[-1])
+        low[row] = -1
+    for knot in knots:
+        for row in range(len(x)):
+            low[row] += np.int32(knot <= x[row])
+    for row in range(len(x)):
+        encoded[row] = shares[low[row]] + slopes[low[row]] * (x[row] - knots[low[row]])
 
 
 @dataclass(frozen=True)

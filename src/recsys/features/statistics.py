@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -24,7 +23,7 @@ class Statistics:
     """What was known of every item (or user) strictly before any moment.
 
     Interactions lie key after key, each key's in the order of time, with running sums beside them: a moment
-    is a binary search, a count or a mean the difference of two running sums.
+    is a binary search, a sum of all before it a lookup.
     """
 
     by: By
@@ -32,10 +31,12 @@ class Statistics:
     """Days of the recent counts."""
     offsets: np.ndarray
     """(n_keys + 1,) int64: key ``i`` has the rows ``[offsets[i], offsets[i + 1])``."""
-    timestamps: np.ndarray
-    """(n,) int64 seconds."""
+    places: np.ndarray
+    """(n,) int64, ascending: key * ``span`` + seconds since ``origin``, so that one search finds both."""
+    origin: int
+    span: int
     value_sums: np.ndarray
-    """(n + 1,) float64, running; so are those of ``label_sums``, by task."""
+    """(n,) float32, each key's from its first row up to this one; so are those of ``label_sums``, by task."""
     label_sums: Mapping[str, np.ndarray]
 
     @classmethod
@@ -46,13 +47,19 @@ class Statistics:
         keys, n_keys = (train.item_idx, train.n_items) if by == "item" else (train.user_idx, train.n_users)
         order = np.argsort(keys, kind="stable")
         rates = {task: label for task, label in train.labels.items() if ((label >= 0) & (label <= 1)).all()}
+        offsets = np.concatenate([[0], np.bincount(keys, minlength=n_keys).cumsum()])
+        origin = int(train.timestamp.min()) if len(train) else 0
+        # From the first interaction to just after the last.
+        span = int(train.timestamp.max()) - origin + 2 if len(train) else 2
         return cls(
             by=by,
             windows=tuple(windows),
-            offsets=_running(np.bincount(keys, minlength=n_keys)).astype(np.int64),
-            timestamps=train.timestamp[order],
-            value_sums=_running(train.value[order]),
-            label_sums={task: _running(label[order]) for task, label in sorted(rates.items())},
+            offsets=offsets,
+            places=keys[order].astype(np.int64) * span + (train.timestamp[order] - origin),
+            origin=origin,
+            span=span,
+            value_sums=_running(train.value[order], offsets),
+            label_sums={task: _running(label[order], offsets) for task, label in sorted(rates.items())},
         )
 
     @property
@@ -76,9 +83,9 @@ class Statistics:
         end = np.where(known, self._before(keys, moments), start)
         n = end - start
         recent = [end - self._before(keys, moments - days * DAY) for days in self.windows]
-        rates = [wilson(sums[end] - sums[start], n) for sums in self.label_sums.values()]
-        mean = (self.value_sums[end] - self.value_sums[start]) / np.where(n, n, np.nan)
-        times = [self._since(moments, row, n) for row in (start, end - 1)]
+        rates = [wilson(_last(sums, end, n), n) for sums in self.label_sums.values()]
+        mean = _last(self.value_sums, end, n) / np.where(n, n, np.nan)
+        times = [moments - self._moments(keys, rows, n) for rows in (start + 1, end)]
         columns = (n, *recent, mean, *rates, *times)
         return {name: column.astype(np.float32) for name, column in zip(self.names, columns, strict=True)}
 
@@ -90,7 +97,9 @@ class Statistics:
                 "by": np.array(self.by),
                 "windows": np.array(self.windows, dtype=np.int64),
                 "offsets": self.offsets,
-                "timestamps": self.timestamps,
+                "places": self.places,
+                "origin": np.array(self.origin),
+                "span": np.array(self.span),
                 "value_sums": self.value_sums,
                 **{_LABEL + task: sums for task, sums in self.label_sums.items()},
             },
@@ -105,39 +114,34 @@ class Statistics:
         return cls(
             by=by,
             windows=tuple(arrays.pop("windows").tolist()),
+            origin=int(arrays.pop("origin")),
+            span=int(arrays.pop("span")),
             label_sums={name.removeprefix(_LABEL): sums for name, sums in labels.items()},
             **arrays,
         )
 
-    @cached_property
-    def _origin(self) -> int:
-        return int(self.timestamps.min()) if len(self.timestamps) else 0
-
-    @cached_property
-    def _span(self) -> int:
-        """Seconds a key takes in `_places`: from the first interaction to just after the last."""
-        return int(self.timestamps.max()) - self._origin + 2 if len(self.timestamps) else 2
-
-    @cached_property
-    def _places(self) -> np.ndarray:
-        """Key and time in one ascending number: one search finds both."""
-        keys = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        places: np.ndarray = keys * self._span + (self.timestamps - self._origin)
-        return places
-
     def _before(self, keys: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """Row after the last one of each key that lies strictly before its moment."""
-        places = keys * self._span + np.clip(moments - self._origin, 0, self._span - 1)
+        places = keys * self.span + np.clip(moments - self.origin, 0, self.span - 1)
         order = np.argsort(places)  # ascending searches stay in cache: five times as fast, the sort included
         rows = np.empty(len(places), dtype=np.int64)
-        rows[order] = np.searchsorted(self._places, places[order])
+        rows[order] = np.searchsorted(self.places, places[order])
         return rows
 
-    def _since(self, moments: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
-        if not len(self.timestamps):
-            return np.full(moments.shape, np.nan)
-        return np.where(n > 0, moments - self.timestamps[np.where(n > 0, rows, 0)], np.nan)
+    def _moments(self, keys: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
+        """When what stands just before ``rows`` was, NaN for keys without a past."""
+        return np.where(n > 0, _last(self.places, rows, n) - keys * self.span + self.origin, np.nan)
 
 
-def _running(x: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0.0], np.cumsum(x, dtype=np.float64)])
+def _running(x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums of ``x`` from the first of each group on, float32."""
+    sums = np.concatenate([[0.0], np.cumsum(x, dtype=np.float64)])
+    return np.asarray(sums[1:] - np.repeat(sums[offsets[:-1]], np.diff(offsets)), dtype=np.float32)
+
+
+def _last(values: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """What ``values`` hold just before ``rows``, 0 where there is nothing (``n`` is 0)."""
+    if not len(values):
+        return np.zeros(len(n))
+    inside = n > 0
+    return np.where(inside, values[np.where(inside, rows - 1, 0)], 0)

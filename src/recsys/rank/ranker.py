@@ -128,8 +128,8 @@ class Ranker:
         """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
         if self.model != "mmoe":
             raise ValueError(f"a {self.model} has no gates")
-        first = list(self._first_layers(features, requests, merged))
-        weights = np.stack([self.scorer_.experts.gates(each) for each in first])[merged.items != PAD]
+        gates = [gates for _, gates in self._first_layers(features, requests, merged)]
+        weights = np.stack(gates)[merged.items != PAD]
         return {task: weights[:, n] for n, task in enumerate(self.tasks)}
 
     def save(self, folder: Path) -> None:
@@ -173,24 +173,23 @@ class Ranker:
     ) -> np.ndarray:
         """(n, k, tasks) float32."""
         logits = np.zeros((*merged.items.shape, len(self.tasks)), dtype=np.float32)
-        for row, first in enumerate(self._first_layers(features, requests, merged)):
-            logits[row] = self.scorer_.experts(first)
+        for row, (hidden, gates) in enumerate(self._first_layers(features, requests, merged)):
+            logits[row] = self.scorer_.experts(hidden, gates)
         return logits
 
     def _first_layers(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
-    ) -> Iterator[np.ndarray]:
-        """Of each request alone: sums depend on who else is in a product. Encoded some at a time."""
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`Scorer.first_layer` of each request alone, as sums depend on who else is in a product."""
         if (told := features.found_names(merged.channels)) != self.scorer_.found.sources:
             raise FeatureError(f"this ranker reads {self.scorer_.found.sources} of a candidate, not {told}")
         for start in range(0, len(requests), ROWS):
             block, lists = requests[start : start + ROWS], merged[start : start + ROWS]
-            asked = self.inputs_.request(features, block)
+            asked = self.scorer_.first_of_request(block.users, self.inputs_.request(features, block))
             numbers = features.candidate_numbers(block, lists)
             known = self._known(numbers)
-            for row, user in enumerate(block.users):
-                request = {name: values[row : row + 1] for name, values in asked.items()}
-                yield self.scorer_.first_layer(user, request, numbers.found[row], known, numbers.at[row])
+            for row in range(len(block)):
+                yield self.scorer_.first_layer(asked[row], numbers.found[row], known, numbers.at[row])
 
     def _known(self, numbers: CandidateNumbers) -> np.ndarray:
         """`Scorer.first_of_known`, kept for as long as the same table comes again."""

@@ -12,7 +12,7 @@ from numba import njit
 from recsys.features.candidates import AFFINITY, CANDIDATE, CHANNEL, ITEM, REQUEST, CandidateNumbers
 from recsys.features.numeric import NumberBlock
 from recsys.features.spec import FeatureSpec
-from recsys.inference import Arrays, GroupedEmbedding, Weights, layers, table_name, within
+from recsys.inference import Arrays, GroupedEmbedding, Weights, layers, row_by_row, table_name, within
 from recsys.rank.inputs import RankingInputs
 
 Layer = tuple[np.ndarray, np.ndarray]
@@ -24,7 +24,7 @@ class Experts:
     """The body: ``n`` experts (a shared bottom is one) and, where there are more, each task's gate.
 
     The ``first`` layer of all experts and the gates is one product: weight (d_in, n * width + tasks * n) and
-    bias. ``deeper`` are the layers after it, stacked: (n, d, d') and (n, 1, d'). ``heads`` are (d', tasks)
+    bias. ``deeper`` are the layers after it, stacked: (n, d, d') and (n, d'). ``heads`` are (d', tasks)
     and (tasks,).
     """
 
@@ -48,7 +48,7 @@ class Experts:
             n=len(experts),
             first=(np.concatenate([w for w, _ in first], axis=1), np.concatenate([b for _, b in first])),
             deeper=[
-                (np.stack([w for w, _ in layer]), np.stack([b for _, b in layer])[:, None])
+                (np.stack([w for w, _ in layer]), np.stack([b for _, b in layer]))
                 for layer in zip(*(expert[1:] for expert in experts), strict=True)
             ],
             heads=(
@@ -57,43 +57,16 @@ class Experts:
             ),
         )
 
-    def gates(self, first: np.ndarray) -> np.ndarray:
-        """Weights (k, tasks, n), rows summing to 1, from the ``first`` layer's output."""
-        weights = np.empty((len(first), len(self.heads[1]), self.n), dtype=first.dtype)
-        _softmax(first[:, -weights[0].size :], weights)
-        return weights
+    @property
+    def width(self) -> int:
+        """Of each expert's first layer."""
+        return int(self.heads[0].shape[0] if not self.deeper else self.deeper[0][0].shape[1])
 
-    def __call__(self, first: np.ndarray) -> np.ndarray:
-        """Logits (k, tasks) from the ``first`` layer's output (k, ...), which it writes over."""
-        k, tasks = len(first), len(self.heads[1])
-        gates = self.gates(first) if self.n > 1 else np.ones((k, tasks, 1), dtype=first.dtype)
-        width = first.shape[1] - (tasks * self.n if self.n > 1 else 0)
-        # All of it, the gates too: whole rows are three times as fast as parts of them.
-        hidden = np.maximum(first, 0, out=first)[:, :width].reshape(k, self.n, -1).transpose(1, 0, 2)
+    def __call__(self, hidden: np.ndarray, gates: np.ndarray) -> np.ndarray:
+        """Logits (k, tasks) from the first layer's output (n, k, width) and the gates (k, tasks, n)."""
         for weight, bias in self.deeper:
-            hidden = hidden @ weight
-            hidden += bias
-            np.maximum(hidden, 0, out=hidden)
-        # A head is linear: applied to each expert before they are mixed, it leaves tasks numbers to mix.
-        votes = hidden.reshape(self.n * k, -1) @ self.heads[0]
-        mixed = np.einsum("nkt,ktn->kt", votes.reshape(self.n, k, tasks), gates)
-        return np.asarray(mixed + self.heads[1])
-
-
-@njit(nogil=True, cache=True)
-def _softmax(logits, weights):  # type: ignore[no-untyped-def]
-    k, tasks, n = weights.shape
-    for at in range(k):
-        for task in range(tasks):
-            highest = logits[at, task * n]
-            for each in range(1, n):
-                highest = max(highest, logits[at, task * n + each])
-            total = np.float32(0)
-            for each in range(n):
-                weights[at, task, each] = np.exp(logits[at, task * n + each] - highest)
-                total += weights[at, task, each]
-            for each in range(n):
-                weights[at, task, each] /= total
+            hidden = _deeper(hidden, weight, bias)
+        return np.asarray(_mixed(hidden, *self.heads, gates))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,39 +160,78 @@ class Scorer:
         if self.items is not None:
             rows = np.concatenate([self.items[numbers.items], rows], axis=1)
         weight, bias = self.of_known
-        products = np.tile(bias, (len(rows), 1))
-        _multiply(rows, weight, products)
-        return products
+        return row_by_row(rows, weight) + bias
+
+    def first_of_request(self, users: np.ndarray, requests: Arrays) -> np.ndarray:
+        """What the first layer makes of ``users`` (n,) and of what their ``requests`` tell, (n, ...)."""
+        asked = self.request(requests)
+        if self.users is not None:
+            asked = np.concatenate([self.users[users], asked], axis=1)
+        weight, bias = self.of_request
+        return row_by_row(asked, weight) + bias + self.of_found[1]
 
     def first_layer(
-        self, user: int, request: Arrays, found: np.ndarray, known: np.ndarray, at: np.ndarray
-    ) -> np.ndarray:
-        """Output (k, ...) of the first layer for one request.
+        self, asked: np.ndarray, found: np.ndarray, known: np.ndarray, at: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Output (n, k, width) of the experts' first layer for one request, and the gates (k, tasks, n).
 
-        ``request`` has one row, ``found`` (numbers, k); candidates are the rows ``at`` (k,) of ``known``,
-        which `first_of_known` made.
+        ``asked`` is the request's row of `first_of_request`, ``found`` (numbers, k); candidates are the rows
+        ``at`` (k,) of ``known``, which `first_of_known` made.
         """
-        asked = self.request(request)
-        if self.users is not None:
-            asked = np.concatenate([self.users[[user]], asked], axis=1)
-        (weight, bias), (of_asked, of_all) = self.of_found, self.of_request
-        output = self.found.block.encode(found).T @ weight
-        _add_rows(output, known, at, (asked @ of_asked)[0] + of_all + bias)
-        return output
+        n, k = self.experts.n, len(at)
+        hidden = np.empty((n, k, self.experts.width), dtype=np.float32)
+        gates = np.empty((k, len(self.experts.heads[1]), n), dtype=np.float32)
+        _first(self.found.block.encode(found), self.of_found[0], known, at, asked, hidden, gates)
+        return hidden, gates
 
 
 @njit(nogil=True, cache=True)
-def _multiply(rows, weight, products):  # type: ignore[no-untyped-def]
-    """Row by row: what BLAS adds up depends on how many rows there are, and these come in any number."""
-    for row in range(len(rows)):
-        for column in range(rows.shape[1]):
-            amount = rows[row, column]
-            for out in range(weight.shape[1]):
-                products[row, out] += amount * weight[column, out]
+def _first(found, weight, known, at, asked, hidden, gates):  # type: ignore[no-untyped-def]
+    """ReLU of the experts' part, softmax of the gates', which comes after it; one expert has no gates."""
+    n, k, width = hidden.shape
+    products = np.dot(found.T, weight)
+    for row in range(k):
+        own, its = products[row], known[at[row]]
+        for expert in range(n):
+            for column in range(width):
+                each = expert * width + column
+                hidden[expert, row, column] = max(own[each] + its[each] + asked[each], np.float32(0))
+        for task in range(gates.shape[1]):
+            start = n * (width + task)
+            highest, total = np.float32(-np.inf), np.float32(0)
+            for expert in range(n):
+                each = start + expert
+                logit = own[each] + its[each] + asked[each] if n > 1 else np.float32(0)
+                gates[row, task, expert], highest = logit, max(highest, logit)
+            for expert in range(n):
+                gates[row, task, expert] = np.exp(gates[row, task, expert] - highest)
+                total += gates[row, task, expert]
+            for expert in range(n):
+                gates[row, task, expert] /= total
 
 
 @njit(nogil=True, cache=True)
-def _add_rows(output, known, at, asked):  # type: ignore[no-untyped-def]
-    for row in range(len(output)):
-        for column in range(output.shape[1]):
-            output[row, column] += known[at[row], column] + asked[column]
+def _deeper(hidden, weight, bias):  # type: ignore[no-untyped-def]
+    n, k, _ = hidden.shape
+    output = np.empty((n, k, weight.shape[2]), dtype=np.float32)
+    for expert in range(n):
+        np.dot(hidden[expert], weight[expert], output[expert])
+        for row in range(k):
+            for column in range(output.shape[2]):
+                total = output[expert, row, column] + bias[expert, column]
+                output[expert, row, column] = max(total, np.float32(0))
+    return output
+
+
+@njit(nogil=True, cache=True)
+def _mixed(hidden, weight, bias, gates):  # type: ignore[no-untyped-def]
+    """A head is linear: applied to each expert before they are mixed, it leaves tasks numbers to mix."""
+    n, k, _ = hidden.shape
+    logits = np.empty((k, len(bias)), dtype=np.float32)
+    logits[:] = bias
+    for expert in range(n):
+        votes = np.dot(hidden[expert], weight)
+        for row in range(k):
+            for task in range(len(bias)):
+                logits[row, task] += votes[row, task] * gates[row, task, expert]
+    return logits

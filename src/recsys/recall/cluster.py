@@ -11,7 +11,7 @@ from numba import njit
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
-from recsys.recall.seen import best_unseen_of, in_blocks
+from recsys.recall.seen import key, take_best
 from recsys.types import PAD, Candidates, Interactions, Requests
 
 PARAMS = ("n_clusters", "n_probe", "history_length", "decay", "value_power", "iterations", "seed")
@@ -68,12 +68,12 @@ class ClusterRecall:
         return self.items_[self.starts_[cluster] : self.starts_[cluster + 1]]
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return self._in_blocks(requests, k, self.n_probe)
+        return self._search(requests, k, self.n_probe)
 
     def recall_of_exact_search(self, requests: Requests, k: int, n_probe: int) -> np.ndarray:
         """Share of the ``k`` best of all clusters that ``n_probe`` of them find: one a user, NaN if none."""
-        found = self._in_blocks(requests, k, n_probe).items
-        exact = self._in_blocks(requests, k, len(self.centroids_)).items
+        found = self._search(requests, k, n_probe).items
+        exact = self._search(requests, k, len(self.centroids_)).items
         rows = np.arange(len(requests))[:, None] * len(self.vectors_)
         among = np.isin(rows + exact, (rows + found)[found != PAD]) & (exact != PAD)
         asked = (exact != PAD).sum(axis=1)
@@ -84,7 +84,7 @@ class ClusterRecall:
     def share_scored(self, requests: Requests, n_probe: int) -> np.ndarray:
         """Share of all members that the ``n_probe`` nearest clusters hold, (n,): what a search costs."""
         lengths = np.diff(self.starts_)
-        near = [self._clusters_near(query, n_probe) for query in self._queries(requests)]
+        near = [_nearest(query, self.centroids_, n_probe) for query in self._queries(requests)]
         return np.array([lengths[clusters].sum() for clusters in near]) / len(self.items_)
 
     def save(self, folder: Path) -> None:
@@ -102,9 +102,6 @@ class ClusterRecall:
         for name in ARRAYS:
             setattr(channel, f"{name}_", arrays[name])
         return channel
-
-    def _in_blocks(self, requests: Requests, k: int, n_probe: int) -> Candidates:
-        return in_blocks(requests, k, len(self.vectors_), lambda block: self._answer(block, k, n_probe))
 
     def _k_means(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centroids, and the number of each vector's."""
@@ -125,15 +122,12 @@ class ClusterRecall:
         _, labels = k_means.index.search(vectors, 1)
         return np.asarray(k_means.centroids), labels[:, 0]
 
-    def _answer(self, requests: Requests, k: int, n_probe: int) -> Candidates:
-        queries = self._queries(requests)
-        near = [self._clusters_near(query, n_probe) for query in queries]
-        lengths = np.diff(self.starts_)
-        offsets = np.cumsum([0, *(lengths[clusters].sum() for clusters in near)])
-        items, scores = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1], dtype=np.float32)
-        for query, clusters, start in zip(queries, near, offsets[:-1], strict=True):
-            _compare(query, clusters, self.starts_, self.items_, self.vectors_, items[start:], scores[start:])
-        return best_unseen_of(items, scores, offsets, len(self.vectors_), requests.history, k)
+    def _search(self, requests: Requests, k: int, n_probe: int) -> Candidates:
+        found, history = Candidates.none(len(requests), k), requests.history
+        how = self.centroids_, n_probe, self.starts_, self.items_, self.vectors_
+        met = history.items, history.starts, history.ends
+        _search(self._queries(requests), *how, *met, found.items, found.scores)
+        return found
 
     def _queries(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, d) of users; zeros where there is no history to tell."""
@@ -141,39 +135,60 @@ class ClusterRecall:
         queries = np.zeros((len(requests), self.vectors_.shape[1]), dtype=np.float32)
         told = history[HISTORY_IDS], history[HISTORY_VALUE]
         _mean(*told, self.decay, self.value_power, self.vectors_, queries)
-        return _unit(queries)
-
-    def _clusters_near(self, query: np.ndarray, n_probe: int) -> np.ndarray:
-        """Clusters nearest to ``query`` (d,); none if that is all zeros."""
-        if not query.any():
-            return np.zeros(0, dtype=np.int64)
-        return np.argsort(-(self.centroids_ @ query), kind="stable")[:n_probe]
+        return queries
 
 
 @njit(nogil=True, cache=True)
 def _mean(ids, values, decay, power, vectors, queries):  # type: ignore[no-untyped-def]
-    """Sums in place of means: the length does not matter."""
+    """At length 1, as only the direction matters."""
     for row in range(len(ids)):
+        query = queries[row]
         for place in range(ids.shape[1]):
             if ids[row, place] != PAD:
                 weight = np.float32(decay**place * values[row, place] ** power)
-                queries[row] += weight * vectors[ids[row, place]]
+                query += weight * vectors[ids[row, place]]
+        norm = np.sqrt(_product(query, query))
+        if norm > 0:
+            query /= norm
+
+
+@njit(nogil=True, cache=True)
+def _search(  # type: ignore[no-untyped-def]
+    queries, centroids, n_probe, starts, members, vectors, seen, seen_starts, seen_ends, best, scores
+):
+    """One by one, not in one matrix product: BLAS would add up in an order that depends on who else asks."""
+    marked = np.zeros(len(vectors), dtype=np.bool_)
+    keys = np.empty(len(members), dtype=np.uint64)
+    for row in range(len(queries)):
+        met = seen[seen_starts[row] : seen_ends[row]]
+        for item in met:
+            marked[item] = True
+        found = 0
+        for cluster in _nearest(queries[row], centroids, n_probe):
+            for item in members[starts[cluster] : starts[cluster + 1]]:
+                if not marked[item]:
+                    keys[found] = key(_product(queries[row], vectors[item]), item)
+                    found += 1
+        take_best(keys, found, best[row], scores[row])
+        for item in met:
+            marked[item] = False
+
+
+@njit(nogil=True, cache=True)
+def _nearest(query, centroids, n_probe):  # type: ignore[no-untyped-def]
+    """Numbers of the ``centroids`` nearest to ``query`` (d,); none if that is all zeros."""
+    if not query.any():
+        return np.zeros(0, dtype=np.int64)
+    nearness = np.array([_product(query, centroid) for centroid in centroids])
+    return np.argsort(-nearness, kind="mergesort")[:n_probe]
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def _compare(query, clusters, starts, members, vectors, items, scores):  # type: ignore[no-untyped-def]
-    """Write the members of ``clusters`` and their products with ``query``.
-
-    One by one, not in one matrix product: BLAS would add up in an order that depends on who else asks.
-    """
-    n = 0
-    for cluster in clusters:
-        for at in range(starts[cluster], starts[cluster + 1]):
-            score = np.float32(0)
-            for column in range(len(query)):
-                score += query[column] * vectors[members[at], column]
-            items[n], scores[n] = members[at], score
-            n += 1
+def _product(left, right):  # type: ignore[no-untyped-def]
+    product = np.float32(0)
+    for column in range(len(left)):
+        product += left[column] * right[column]
+    return product
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

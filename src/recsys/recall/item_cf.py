@@ -95,7 +95,7 @@ class ItemCfRecall:
         )
         weight = self._weights_of_users(sequences)
         if self.time_decay or self.step_decay or self.backward != 1:
-            found = cooccurrence.weighed_by_distance(
+            items, similarities = cooccurrence.weighed_by_distance(
                 sequences,
                 weight,
                 self.time_decay,
@@ -105,14 +105,15 @@ class ItemCfRecall:
                 self.k_similar,
             )
         else:
-            found = cooccurrence.weighed_by_middle(
+            items, similarities = cooccurrence.weighed_by_middle(
                 sequences.users_by_item,
                 weight,
                 (sequences.offsets[:-1], sequences.offsets[1:], sequences.items),
                 similarity,
                 self.k_similar,
             )
-        return self._use(*found)
+        found = items != PAD
+        return self._use(similarities[found], items[found], np.append(0, found.sum(axis=1).cumsum()))
 
     def _weights_of_users(self, sequences: cooccurrence.Sequences) -> np.ndarray:
         weights = np.ones(len(sequences.lengths))
@@ -124,26 +125,26 @@ class ItemCfRecall:
             weights *= np.exp(-np.minimum(self.age_decay * (last.max(initial=0) - last) / DAY, OLDEST))
         return weights
 
-    def _use(self, items: np.ndarray, similarities: np.ndarray) -> Self:
-        self.items_, self.similarities_ = items, similarities
-        found = items != PAD
-        offsets = np.concatenate([[0], found.sum(axis=1).cumsum()])
-        shape = (len(items), len(items))
-        self._table = sparse.csr_matrix((similarities[found], items[found], offsets), shape=shape)
+    def _use(self, similarities: np.ndarray, items: np.ndarray, offsets: np.ndarray) -> Self:
+        """Row ``i`` of ``similar_`` are the items similar to ``i``, the most similar first."""
+        shape = (len(offsets) - 1, len(offsets) - 1)
+        self.similar_ = sparse.csr_matrix((similarities, items, offsets), shape=shape)
         self._fading = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
         liked, weights = self._liked(requests.history)
-        return best_unseen_sums(liked, weights, self._table, requests.history, k)
+        return best_unseen_sums(liked, weights, self.similar_, requests.history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items most similar to each of ``items``; an empty row for PAD."""
-        found, scores = self.items_[items, :k].astype(np.int64), self.similarities_[items, :k]
-        missing = (found == PAD) | (items == PAD)[:, None]
-        return Candidates(np.where(missing, PAD, found), np.where(missing, np.float32(-np.inf), scores)).top(
-            k
-        )
+        found, offsets = Candidates.none(len(items), k), self.similar_.indptr
+        for row in np.flatnonzero(items != PAD):
+            start = offsets[items[row]]
+            own = slice(start, min(start + k, offsets[items[row] + 1]))
+            n = own.stop - own.start
+            found.items[row, :n], found.scores[row, :n] = self.similar_.indices[own], self.similar_.data[own]
+        return found
 
     def because(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         """For each of ``items`` (n, k): which item of the user's history spoke for it most, or PAD.
@@ -152,8 +153,9 @@ class ItemCfRecall:
         """
         sources = np.full(items.shape, PAD, dtype=np.int64)
         liked, weights = self._liked(requests.history)
-        place = np.full(len(self.items_), PAD)
-        _because(liked, weights, self.items_, self.similarities_, items, place, sources)
+        table = self.similar_
+        place = np.full(table.shape[0], PAD)
+        _because(liked, weights, table.indptr, table.indices, table.data, items, place, sources)
         return sources
 
     def _liked(self, history: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +168,8 @@ class ItemCfRecall:
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
-        arrays = {"items": self.items_, "similarities": self.similarities_}
+        table = self.similar_
+        arrays = {"items": table.indices, "similarities": table.data, "offsets": table.indptr}
         if self.categories is not None:
             arrays["categories"] = self.categories
         write_arrays(folder / "item_similar.npz", arrays)
@@ -175,11 +178,11 @@ class ItemCfRecall:
     def load(cls, folder: Path) -> Self:
         arrays = read_arrays(folder / "item_similar.npz")
         channel = cls(**read_json(folder / "params.json"), categories=arrays.get("categories"))
-        return channel._use(arrays["items"], arrays["similarities"])
+        return channel._use(arrays["similarities"], arrays["items"], arrays["offsets"])
 
 
 @njit(nogil=True, cache=True)
-def _because(liked, weights, similar, similarities, items, place, sources):  # type: ignore[no-untyped-def]
+def _because(liked, weights, offsets, similar, similarities, items, place, sources):  # type: ignore[no-untyped-def]
     """Row by row; ``place``, an entry an item, is left as it came: PAD."""
     most = np.empty(items.shape[1], dtype=np.float32)
     for row in range(len(items)):
@@ -191,13 +194,11 @@ def _because(liked, weights, similar, similarities, items, place, sources):  # t
             source, weight = liked[row, each], weights[row, each]
             if source == PAD or weight == 0:
                 continue
-            for column in range(similar.shape[1]):
-                if similar[source, column] == PAD:
-                    break
-                at = place[similar[source, column]]
+            for column in range(offsets[source], offsets[source + 1]):
+                at = place[similar[column]]
                 if at == PAD:
                     continue
-                amount = weight * similarities[source, column]
+                amount = weight * similarities[column]
                 if amount > most[at] or (amount == most[at] and amount > 0 and source < sources[row, at]):
                     most[at], sources[row, at] = amount, source
         for at in range(items.shape[1]):

@@ -54,20 +54,19 @@ def _merge(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Row by row; ``total`` and ``place``, an entry an item, are left as they came: 0 and PAD."""
     n_channels, n, width = items.shape
-    keys, touched = (
-        np.empty(n_channels * width, dtype=np.uint64),
-        np.empty(n_channels * width, dtype=np.int64),
-    )
+    k = best.shape[1]
+    keys = np.empty(n_channels * width, dtype=np.uint64)
+    touched = np.empty(n_channels * width, dtype=np.uint64)
     for row in range(n):
         found = 0
         for channel in range(n_channels):
             for rank in range(width):
-                item = items[channel, row, rank]
-                if item == PAD:
+                if items[channel, row, rank] == PAD:
                     break
+                item = np.uint64(items[channel, row, rank])
                 new = place[item] == PAD
                 if new:
-                    place[item], touched[found] = len(best[row]), item
+                    place[item], touched[found] = k, item
                     found += 1
                 if not snake:
                     total[item] += weight[channel] / (smoothing + 1 + rank)
@@ -76,15 +75,15 @@ def _merge(  # type: ignore[no-untyped-def]
         for at in range(found):
             keys[at] = key(total[touched[at]], touched[at])
         take_best(keys, found, best[row], best_scores[row])
-        for at in range(min(found, len(best[row]))):
-            place[best[row, at]] = at
+        for at in range(min(found, k)):
+            place[np.uint64(best[row, at])] = at
         for channel in range(n_channels):
             for rank in range(width):
-                item = items[channel, row, rank]
-                if item == PAD:
+                if items[channel, row, rank] == PAD:
                     break
-                if place[item] < len(best[row]):
-                    ranks[row, place[item], channel] = rank
-                    channel_scores[row, place[item], channel] = scores[channel, row, rank]
+                its = np.uint64(place[np.uint64(items[channel, row, rank])])
+                if its < k:
+                    ranks[row, its, channel] = rank
+                    channel_scores[row, its, channel] = scores[channel, row, rank]
         for at in range(found):
             total[touched[at]], place[touched[at]] = 0, PAD

@@ -9,12 +9,10 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import best_unseen, in_blocks
+from recsys.recall.seen import best_unseen_products
 from recsys.types import PAD, Candidates, Histories, Interactions, Requests
 
 PARAMS = ("factors", "regularization", "iterations", "alpha", "seed")
-ROWS = 8
-"""Users in one matrix product, always: so a user's scores do not depend on who else asks."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,28 +55,17 @@ class MfRecall:
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return in_blocks(
-            requests, k, len(self.item_factors_), lambda block: self._answer(block.users, block.history, k)
-        )
-
-    def _answer(self, users: np.ndarray, history: Histories, k: int) -> Candidates:
-        vectors = self.user_factors_[users]
-        scores = _products(vectors, self.item_factors_)
-        known = vectors.any(axis=1) & (users != PAD)
-        scores[~known] = -np.inf
-        scores[:, self.unmet_] = -np.inf
-        return best_unseen(scores, history, k)
+        factors = np.where(requests.users[:, None] == PAD, np.float32(0), self.user_factors_[requests.users])
+        return best_unseen_products(factors, self.item_factors_, self.unmet_, requests.history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD and the never met."""
         norms = np.linalg.norm(self.item_factors_, axis=1, keepdims=True)
         unit = np.divide(self.item_factors_, norms, out=np.zeros_like(self.item_factors_), where=norms > 0)
-        scores = _products(unit[items], unit)
-        scores[(items == PAD) | (norms[items, 0] == 0)] = -np.inf
-        scores[:, norms[:, 0] == 0] = -np.inf
         offsets = np.arange(len(items) + 1)
         itself = Histories(items, np.zeros_like(items), np.zeros(len(items)), offsets[:-1], offsets[1:])
-        return best_unseen(scores, itself, k)
+        known = np.where(items[:, None] == PAD, np.float32(0), unit[items])
+        return best_unseen_products(known, unit, self.unmet_, itself, k)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
@@ -89,11 +76,3 @@ class MfRecall:
         arrays = read_arrays(folder / "factors.npz")
         channel = cls(**read_json(folder / "params.json"))
         return channel._use(arrays["users"], arrays["items"])
-
-
-def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """``left @ right.T``, row by row: BLAS adds in another order for another shape."""
-    products = np.empty((len(left), len(right)), dtype=left.dtype)
-    for vector, row in zip(left, products, strict=True):
-        np.matmul(right, vector, out=row)
-    return products

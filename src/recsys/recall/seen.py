@@ -10,8 +10,8 @@ from scipy import sparse
 
 from recsys.types import PAD, Candidates, Histories, Requests
 
-BLOCK_CELLS = 1 << 23
-"""Users times items held at once: 8 MB of marks, 32 MB of scores."""
+BLOCK = 2048
+"""Requests answered at once, where that takes memory."""
 LOW, SIGN = 0xFFFF_FFFF, np.uint32(1 << 31)
 """The lower half of a key; the sign of a float32."""
 BINS = 1 << 10
@@ -20,14 +20,11 @@ MANY = 4
 """Times as many keys as are wanted: what is worth sorting to find them."""
 
 
-def in_blocks(
-    requests: Requests, k: int, n_items: int, answer: Callable[[Requests], Candidates]
-) -> Candidates:
-    """``answer`` for as many requests at a time as a block holds, at least ``k`` wide each."""
-    size = max(BLOCK_CELLS // max(n_items, 1), 1)
-    if 0 < len(requests) <= size:
+def in_blocks(requests: Requests, k: int, answer: Callable[[Requests], Candidates]) -> Candidates:
+    """``answer``, at least ``k`` wide each, for `BLOCK` requests at a time."""
+    if 0 < len(requests) <= BLOCK:
         return answer(requests)
-    blocks = [answer(requests[start : start + size]) for start in range(0, len(requests), size)]
+    blocks = [answer(requests[start : start + BLOCK]) for start in range(0, len(requests), BLOCK)]
     if not blocks:
         return Candidates.none(0, k)
     return Candidates(
@@ -42,6 +39,19 @@ def best_unseen(scores: np.ndarray, history: Histories, k: int) -> Candidates:
     """
     found = Candidates.none(len(scores), k)
     _pick(scores, history.items, history.starts, history.ends, found.items, found.scores)
+    return found
+
+
+def best_unseen_products(
+    queries: np.ndarray, vectors: np.ndarray, unmet: np.ndarray, history: Histories, k: int
+) -> Candidates:
+    """Pick the ``k`` best by the product of ``queries`` (n, d) and items' ``vectors`` (n_items, d), float32.
+
+    The ``unmet`` (m,) are no candidates; a query of zeros finds nothing.
+    """
+    found = Candidates.none(len(queries), k)
+    met = history.items, history.starts, history.ends
+    _pick_products(queries, vectors, unmet, *met, found.items, found.scores)
     return found
 
 
@@ -82,17 +92,33 @@ def first_unseen(
 
 @njit(nogil=True, cache=True)
 def _pick(scores, seen, starts, ends, best, best_scores):  # type: ignore[no-untyped-def]
-    n, n_items = scores.shape
-    keys = np.empty(n_items, dtype=np.uint64)
-    for row in range(n):
-        for at in range(starts[row], ends[row]):
-            scores[row, seen[at]] = -np.inf
-        found = 0
-        for item in range(n_items):
-            if scores[row, item] > -np.inf:
-                keys[found] = key(scores[row, item], item)
-                found += 1
-        take_best(keys, found, best[row], best_scores[row])
+    keys = np.empty(scores.shape[1], dtype=np.uint64)
+    for row in range(len(scores)):
+        _pick_row(scores[row], seen[starts[row] : ends[row]], keys, best[row], best_scores[row])
+
+
+@njit(nogil=True, cache=True)
+def _pick_row(scores, seen, keys, best, best_scores):  # type: ignore[no-untyped-def]
+    for item in seen:
+        scores[np.uint64(item)] = -np.inf
+    found = 0
+    for item in range(len(scores)):
+        if scores[item] > -np.inf:
+            keys[found] = key(scores[item], item)
+            found += 1
+    take_best(keys, found, best, best_scores)
+
+
+@njit(nogil=True, cache=True)
+def _pick_products(queries, vectors, unmet, seen, starts, ends, best, best_scores):  # type: ignore[no-untyped-def]
+    """Query by query: what BLAS adds up depends on how many there are."""
+    scores = np.empty(len(vectors), dtype=np.float32)
+    keys = np.empty(len(vectors), dtype=np.uint64)
+    for row in range(len(queries)):
+        if queries[row].any():
+            np.dot(vectors, queries[row], scores)
+            scores[unmet] = -np.inf
+            _pick_row(scores, seen[starts[row] : ends[row]], keys, best[row], best_scores[row])
 
 
 @njit(nogil=True, cache=True)
@@ -116,7 +142,7 @@ def _pick_of(items, scores, offsets, n_items, seen, starts, ends, best, best_sco
 def _pick_sums(  # type: ignore[no-untyped-def]
     ids, weights, offsets, items, values, sums, seen, starts, ends, best, best_scores
 ):
-    touched = np.empty(len(sums) + 1, dtype=np.int32)
+    touched = np.empty(len(sums) + 1, dtype=np.uint32)
     keys = np.empty(len(sums), dtype=np.uint64)
     for row in range(len(ids)):
         n = _sum_up(ids[row], weights[row], offsets, items, values, sums, touched)
@@ -148,15 +174,18 @@ def _sum_up(ids, weights, offsets, items, values, sums, touched):  # type: ignor
         each, weight = ids[place], weights[place]
         if each == PAD or weight == 0:
             continue
-        for at in range(offsets[each], offsets[each + 1]):
+        start, end = offsets[each], offsets[each + 1]
+        named, amounts = items[start:end], values[start:end]
+        for at in range(len(named)):
+            item, amount = np.uint32(named[at]), weight * amounts[at]  # of signed numbers the sign is asked
             if listed:
-                touched[n] = items[at]
-                n += sums[items[at]] == 0 and weight * values[at] != 0
-            sums[items[at]] += weight * values[at]
+                touched[n] = item
+                n += sums[item] == 0 and amount != 0
+            sums[item] += amount
     if not listed:
-        for item in range(len(sums)):
-            touched[n] = item
-            n += sums[item] != 0
+        for at in range(len(sums)):
+            touched[n] = at
+            n += sums[at] != 0
     return n
 
 
@@ -183,15 +212,16 @@ def key(score, item):  # type: ignore[no-untyped-def]
     bits = np.float32(score + np.float32(0)).view(np.uint32)  # + 0 makes -0.0 a 0.0
     # The bits of positive floats sort as the floats do, of negative ones the other way round.
     upper = ~bits if bits & SIGN else bits | SIGN
-    return np.uint64(upper) << np.uint64(32) | np.uint64(LOW - item)
+    return np.uint64(upper) << np.uint64(32) | np.uint64(LOW) - np.uint64(item)
 
 
 @njit(nogil=True, cache=True)
 def take_best(keys, n, best, scores):  # type: ignore[no-untyped-def]
     """Write the items and scores of the largest of the first ``n`` keys, which it moves, largest first."""
     k = min(n, len(best))
-    if k < n:
-        n = _with_largest(keys, n, k)
+    before = n + 1
+    while k < n < before:  # finer parts each time, until nearly all are wanted or no part is smaller
+        before, n = n, _with_largest(keys, n, k)
     if n > MANY * k:
         keys[:k] = np.partition(keys[:n], n - k)[n - k :]
         n = k

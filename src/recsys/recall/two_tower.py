@@ -12,7 +12,7 @@ import numpy as np
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
 from recsys.inference import Weights, load_weights, save_weights, within
-from recsys.recall.seen import best_unseen, best_unseen_of, in_blocks
+from recsys.recall.seen import best_unseen_of, best_unseen_products, in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import UserTower
 from recsys.types import Candidates, Interactions, Requests
@@ -78,23 +78,20 @@ class TwoTowerRecall:
         return self._use(*trained)
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return in_blocks(requests, k, len(self.item_vectors_), lambda block: self._answer(block, k))
+        return in_blocks(requests, k, lambda block: self._answer(block, k))
 
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, embedding_dim) float32 of who asks; zeros where nothing is known."""
         inputs = self.inputs_.of_requests(requests)
-        vectors = np.zeros((len(requests), self.embedding_dim), dtype=np.float32)
-        for row in np.flatnonzero(self.inputs_.known(requests.users, inputs)).tolist():
-            vectors[row] = self.user_tower_.vector(inputs, row)
-        return vectors
+        known = self.inputs_.known(requests.users, inputs)
+        return np.where(known[:, None], self.user_tower_.vectors(inputs), np.float32(0))
 
     def history_weights(self, requests: Requests) -> np.ndarray:
         """Tell what the user tower's heads give to the last items, newest first.
 
         (n, history_length, heads) float32; a head's weights of a user add up to 1, without history to 0.
         """
-        inputs = self.inputs_.of_requests(requests)
-        return np.stack([self.user_tower_.history_weights(inputs, row) for row in range(len(requests))])
+        return self.user_tower_.history_weights(self.inputs_.of_requests(requests))
 
     @property
     def item_vectors(self) -> np.ndarray:
@@ -147,12 +144,7 @@ class TwoTowerRecall:
         vectors = self.user_vectors(requests)
         if self.faiss_index is not None:
             return best_unseen_of(*self._nearest(vectors, requests, k), requests.history, k)
-        scores = np.full((len(vectors), len(self.item_vectors_)), -np.inf, dtype=np.float32)
-        # One by one: sums depend on the shape of a product.
-        for row in np.flatnonzero(vectors.any(axis=1)):
-            np.matmul(self.item_vectors_, vectors[row], out=scores[row])
-        scores[:, self.unmet_] = -np.inf
-        return best_unseen(scores, requests.history, k)
+        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
 
     def _nearest(
         self, vectors: np.ndarray, requests: Requests, k: int

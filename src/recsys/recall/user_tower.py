@@ -1,8 +1,7 @@
-"""The user tower in numpy: what one request's user vector takes, and no torch."""
+"""The user tower in numpy: what users' vectors take, and no torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -12,7 +11,7 @@ from numba import njit
 
 from recsys.features.history import DAY_LOG, HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE, YEAR_LOG
 from recsys.features.spec import FeatureSpec
-from recsys.inference import PADDING, Arrays, GroupedEmbedding, Weights, layers, mlp, within
+from recsys.inference import PADDING, Arrays, GroupedEmbedding, Weights, layers, mlp, row_by_row, within
 from recsys.types import DAY
 
 if TYPE_CHECKING:
@@ -23,10 +22,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class UserTower:
-    """`recsys.nn.towers.UserTower` and its `recsys.nn.pooling.HistoryPooling`, a row at a time.
-
-    ``rows`` are those of what `TowerInputs.of_requests` gave.
-    """
+    """`recsys.nn.towers.UserTower` and its `recsys.nn.pooling.HistoryPooling`."""
 
     kind: Kind
     ids: np.ndarray
@@ -47,57 +43,86 @@ class UserTower:
             layers=layers(within(weights, "layers")),
         )
 
-    def vector(self, inputs: Arrays, row: int) -> np.ndarray:
-        """Unit vector (d,) float32."""
-        one, elapsed = slice(row, row + 1), _elapsed(inputs[HISTORY_AGE][row])
-        pooled = self._weights(inputs, row, elapsed).T @ self.ids[inputs[HISTORY_IDS][row]]
-        parts = [pooled.reshape(1, -1), elapsed[:1]]
+    def vectors(self, inputs: Arrays) -> np.ndarray:
+        """Unit vectors (n, d) float32 from what `TowerInputs.of_requests` gave."""
+        ids, weights = inputs[HISTORY_IDS], self.history_weights(inputs)
+        x = np.zeros((len(ids), len(self.linear)), dtype=np.float32)
+        _pool(ids, inputs[HISTORY_AGE], weights, self.ids, x)
         if self.attributes is not None:
-            parts.append(self.attributes({name: values[one] for name, values in inputs.items()}))
-        x = np.concatenate(parts, axis=1)
-        vector = (x @ self.linear + mlp(x, self.layers))[0]
-        return np.asarray(vector / max(math.sqrt(vector @ vector), TINY))
+            told = self.attributes(inputs)
+            x[:, -told.shape[1] :] = told
+        vectors = row_by_row(x, self.linear) + mlp(x, self.layers)
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY))
 
-    def history_weights(self, inputs: Arrays, row: int) -> np.ndarray:
-        """What each head gives to each place, (length, heads) float32, adding up to 1 over a history."""
-        return self._weights(inputs, row, _elapsed(inputs[HISTORY_AGE][row]))
-
-    def _weights(self, inputs: Arrays, row: int, elapsed: np.ndarray) -> np.ndarray:
-        logits = self._logits(inputs, row, elapsed)
-        weights = np.zeros(logits.shape, dtype=np.float32)
-        _softmax(inputs[HISTORY_IDS][row], logits, weights)
+    def history_weights(self, inputs: Arrays) -> np.ndarray:
+        """What each head gives to each place, (n, length, heads) float32, adding up to 1 over a history."""
+        ids = inputs[HISTORY_IDS]
+        weights = self._attention(ids)
+        if self.kind != "mean":
+            told, recency = self.pooling["told.weight"], self.pooling["recency"]
+            _tell(inputs[HISTORY_AGE], inputs[HISTORY_VALUE], told, recency, weights)
+        _softmax(ids, weights)
         return weights
 
-    def _logits(self, inputs: Arrays, row: int, elapsed: np.ndarray) -> np.ndarray:
-        if self.kind == "mean":
-            return np.zeros((len(elapsed), 1), dtype=np.float32)
-        told = np.concatenate([elapsed, inputs[HISTORY_VALUE][row, :, None]], axis=1)
-        logits = told @ self.pooling["told.weight"].T + self.pooling["recency"]
-        if self.kind == "attention":
-            items = self.ids[inputs[HISTORY_IDS][row]]
-            hidden = np.tanh(items @ self.pooling["hidden.weight"].T + self.pooling["hidden.bias"])
-            logits += hidden @ self.pooling["query.weight"].T
-        return logits
+    def _attention(self, ids: np.ndarray) -> np.ndarray:
+        """Logits (n, length, heads) of the items themselves: a product a row, so a row is as alone."""
+        if self.kind != "attention":
+            heads = 1 if self.kind == "mean" else self.pooling["recency"].shape[1]
+            return np.zeros((*ids.shape, heads), dtype=np.float32)
+        hidden = np.tanh(self.ids[ids] @ self.pooling["hidden.weight"].T + self.pooling["hidden.bias"])
+        return np.asarray(hidden @ self.pooling["query.weight"].T)
 
 
 @njit(nogil=True, cache=True)
-def _softmax(ids, logits, weights):  # type: ignore[no-untyped-def]
-    """Over the places that are no padding."""
-    for head in range(logits.shape[1]):
-        highest, total = np.float32(-np.inf), np.float32(0)
-        for place in range(len(ids)):
-            if ids[place] != PADDING:
-                highest = max(highest, logits[place, head])
-        for place in range(len(ids)):
-            if ids[place] != PADDING:
-                weights[place, head] = np.exp(logits[place, head] - highest)
-                total += weights[place, head]
-        if total > 0:
-            weights[:, head] /= total
-
-
-def _elapsed(ages: np.ndarray) -> np.ndarray:
+def _elapsed(age):  # type: ignore[no-untyped-def]
     """`recsys.nn.pooling.elapsed`."""
-    seconds = np.log1p(np.expm1(ages) * np.float32(DAY))
-    days, both = np.float32(YEAR_LOG), np.float32(YEAR_LOG + DAY_LOG)
-    return np.stack([ages / days, seconds / both], axis=-1)
+    seconds = np.log1p(np.expm1(age) * np.float32(DAY))
+    return age / np.float32(YEAR_LOG), seconds / np.float32(YEAR_LOG + DAY_LOG)
+
+
+@njit(nogil=True, cache=True)
+def _tell(ages, values, told, recency, logits):  # type: ignore[no-untyped-def]
+    """Add what age, value and place say."""
+    n, length, heads = logits.shape
+    for row in range(n):
+        for place in range(length):
+            days, seconds = _elapsed(ages[row, place])
+            for head in range(heads):
+                by_time = told[head, 0] * days + told[head, 1] * seconds
+                logits[row, place, head] += (
+                    by_time + told[head, 2] * values[row, place] + recency[place, head]
+                )
+
+
+@njit(nogil=True, cache=True)
+def _softmax(ids, weights):  # type: ignore[no-untyped-def]
+    """Logits to weights, over the places that are no padding."""
+    n, length, heads = weights.shape
+    for row in range(n):
+        for head in range(heads):
+            highest, total = np.float32(-np.inf), np.float32(0)
+            for place in range(length):
+                if ids[row, place] != PADDING:
+                    highest = max(highest, weights[row, place, head])
+            for place in range(length):
+                inside = ids[row, place] != PADDING
+                weight = np.exp(weights[row, place, head] - highest) if inside else np.float32(0)
+                weights[row, place, head] = weight
+                total += weight
+            for place in range(length):
+                weights[row, place, head] /= total if total > 0 else np.float32(1)
+
+
+@njit(nogil=True, cache=True)
+def _pool(ids, ages, weights, table, x):  # type: ignore[no-untyped-def]
+    """Write each head's sum of the items' vectors, then how long ago the newest was."""
+    n, length, heads = weights.shape
+    d = table.shape[1]
+    for row in range(n):
+        for place in range(length):
+            if ids[row, place] != PADDING:
+                vector = table[ids[row, place]]
+                for head in range(heads):
+                    for column in range(d):
+                        x[row, head * d + column] += weights[row, place, head] * vector[column]
+        x[row, heads * d], x[row, heads * d + 1] = _elapsed(ages[row, 0])
