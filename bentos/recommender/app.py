@@ -15,7 +15,7 @@ import files
 import orjson
 from cache import AnswerCache
 from following import Following
-from observed import CACHED, answered
+from observed import CACHED, KIND, answered, metrics
 from openapi import OPENAPI
 from settings import Settings
 from together import Together
@@ -132,6 +132,9 @@ class Service:
         ids = self.live.recommender.catalogue.users.ids[:SHOWN].tolist()
         return Reply(orjson.dumps({"user_ids": ids}))
 
+    async def metrics(self, request: Request[None]) -> Reply:
+        return Reply(metrics(), headers=((b"content-type", KIND),))
+
     async def openapi(self, request: Request[None]) -> Reply:
         return Reply(orjson.dumps(OPENAPI))
 
@@ -193,6 +196,7 @@ def app_of(service: Service) -> App:
         "/release": Route(service.release),
         "/users": Route(service.users),
         "/categories": Route(service.categories),
+        "/metrics": Route(service.metrics),
         "/openapi.json": Route(service.openapi),
     }
     routes = {("POST", path): route for path, route in asked.items()}

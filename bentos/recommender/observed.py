@@ -1,11 +1,21 @@
-"""What Prometheus is told, beside BentoML's own."""
+"""What Prometheus is told, for all workers by whichever it asks."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 BUCKETS = (
     0.0001,
@@ -34,8 +44,38 @@ REFUSED = Gauge(
     "Workers that cannot load the release that is to answer.",
     multiprocess_mode="livesum",
 )
-REQUEST = STAGES.labels("request")
-"""All of a request but BentoML's own share."""
+REQUESTS = Counter(
+    "recsys_requests_total", "Requests; those that no route knows have no path.", ["path", "status"]
+)
+KIND = CONTENT_TYPE_LATEST.encode()
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder through which workers share what they count; BentoML sets it."""
+
+
+def metrics() -> bytes:
+    """All of it, as Prometheus reads it."""
+    if SHARED not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def leave() -> None:
+    """This worker ends: it is no longer counted among those at work."""
+    if SHARED in os.environ:
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def requested(path: str, status: int, seconds: float) -> None:
+    """A request was answered, but for BentoML's own share."""
+    _requests(path, status).inc()
+    _stage("request").observe(seconds)
+
+
+@cache
+def _requests(path: str, status: int) -> Counter:
+    return REQUESTS.labels(path, status)
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import access
 import bentoml
+import observed
 from app import Service, app_of
 from settings import of_environment
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +18,7 @@ from recsys.release import ReleaseError, live_release, verify
 from recsys.serving import Live
 from recsys.store import StoreError, open_store
 
-BENTOMLS = {"/livez", "/readyz", "/healthz", "/metrics"}
+BENTOMLS = {"/livez", "/readyz", "/healthz"}
 """Paths that BentoML answers."""
 OWN = of_environment()
 
@@ -46,10 +47,11 @@ class Ours:
 @bentoml.service(
     name="recommender",
     workers=OWN.workers,
-    traffic={"timeout": 10},
-    metrics={"enabled": True},
+    traffic={"timeout": 60},  # answers have a deadline of their own; to load a release takes its time
+    # Its own label each path that anyone asks for, and cost more than an answer from the cache.
+    metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    # Spans are made even where none is sampled, and cost more than an answer from the cache.
+    # So do spans, which are made even where none is sampled.
     tracing={"excluded_urls": "."},
 )
 class RecommenderService:
@@ -84,6 +86,7 @@ class RecommenderService:
         """Let go of what is open."""
         self.following.cancel()
         self.service.close()
+        observed.leave()
 
 
 RecommenderService.add_asgi_middleware(Ours)  # type: ignore[attr-defined]

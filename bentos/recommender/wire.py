@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 from access import logged
-from observed import REQUEST
+from observed import requested
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -68,6 +68,7 @@ class App:
         self, routes: Mapping[tuple[str, str], Route], max_body: int, access_share: float = 0
     ) -> None:
         self.routes = routes
+        self.paths = {path for _, path in routes}
         self.max_body = max_body
         self.access_share = access_share
 
@@ -80,7 +81,7 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.content})
         seconds = perf_counter() - began
-        REQUEST.observe(seconds)
+        requested(scope["path"] if scope["path"] in self.paths else "", reply.status, seconds)
         logged(
             scope["path"],
             reply.status,

@@ -295,3 +295,16 @@ def test_a_line_that_is_no_record_is_named(tmp_path, capsys):
     (tmp_path / "log").write_text('{"ask": 1}\n')
     assert main(["replay", str(tmp_path / "log")]) == 2
     assert "line 1 is no record of a request" in capsys.readouterr().err
+
+
+def test_requests_are_counted_by_path_and_status_and_unknown_paths_as_one(running):
+    def counted(path, status):
+        line = f'recsys_requests_total{{path="{path}",status="{status}"}} '
+        told = running.client.get("/metrics").text.splitlines()
+        return sum(float(each.removeprefix(line)) for each in told if each.startswith(line))
+
+    before = counted("/recommend", 200), counted("", 404)
+    running.post("/recommend", {"user_id": "u3"})
+    for path in ("/nothing", "/nothing/else"):
+        running.client.get(path)
+    assert (counted("/recommend", 200), counted("", 404)) == (before[0] + 1, before[1] + 2)

@@ -31,6 +31,10 @@ WARM_UP = 20
 """Requests that a release answers before it is given any."""
 
 
+class NoListError(Exception):
+    """No list was made for a user."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """What one request wants; ``now`` in seconds, None for the moment after the newest event known."""
@@ -173,10 +177,11 @@ class Live:
             try:
                 worked, shown = self._shown(asks, self.requests(asks, events), step, stages)
                 return self._answers(asks, worked, shown, stages)
-            except Exception:
+            except Exception as error:
                 if len(asks) > 1 or step == steps[-1]:
                     raise
-                LOG.exception("release %s: %s failed", self.id, step)
+                unforeseen = not isinstance(error, NoListError)
+                LOG.warning("release %s: %s failed: %s", self.id, step, error, exc_info=unforeseen)
                 stages = Stages(stages.left, unwanted, [{}] if traced else None)
         raise ValueError("no step to answer by")
 
@@ -275,8 +280,8 @@ class Live:
         return lambda user_id: every().get(user_id)
 
     def _lists(self, asks: Sequence[Ask]) -> Candidates:
-        """The list made for each; LookupError where one has none."""
+        """The list made for each; NoListError where one has none."""
         stored = [self.list_of(ask.user_id) for ask in asks]
         if None in stored:
-            raise LookupError("no list was made for this user")
+            raise NoListError("no list was made for this user")
         return unpacked([each for each in stored if each is not None])
