@@ -3,60 +3,91 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import deque
+from mmap import mmap
 from time import monotonic
+from typing import NamedTuple
 
 from wire import Reply
 
 from recsys.serving import Ask
 
-OVERHEAD = 1000
-"""Bytes of an entry beside the answer's, about."""
+
+class _Kept(NamedTuple):
+    """An answer's place, and what it is good for."""
+
+    ask: Ask
+    release: str
+    mark: bytes
+    until: float
+    start: int
+    end: int
+    served_by: str | None
 
 
 class AnswerCache:
-    """Answers by user, the least recently asked users' dropped first; ``most`` bytes in all, 0 keeps none.
+    """Answers by user, the oldest dropped first; ``most`` bytes of them in all, 0 keeps none.
 
     An answer is good for ``seconds``, as long as the release and the stored events of its user are those
-    it was made from.
+    it was made from. Answers lie one after the other in one piece of memory, and over the oldest once its end
+    is reached: pieces of their own would split what a request's arrays leave free, and the heap would grow.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
         self.most = most
         self.seconds = seconds
-        self.size = 0
-        self._users: OrderedDict[str, dict[Ask, tuple[str, bytes, float, Reply]]] = OrderedDict()
+        self._memory = mmap(-1, most) if most else None
+        self._next = 0
+        self._kept: deque[_Kept] = deque()
+        self._users: dict[str, dict[Ask, _Kept]] = {}
 
     def get(self, ask: Ask, release: str, stored: bytes) -> Reply | None:
         """The answer to ``ask``, None where there is no good one."""
         kept = self._users.get(ask.user_id, {}).get(ask)
-        if kept is None or kept[:2] != (release, _mark(stored)) or kept[2] < monotonic():
+        if kept is None or self._memory is None:
             return None
-        self._users.move_to_end(ask.user_id)
-        return kept[3]
+        if (kept.release, kept.mark) != (release, _mark(stored)) or kept.until < monotonic():
+            return None
+        content = self._memory[kept.start : kept.end]
+        return Reply(content, release=release, served_by=kept.served_by)
 
     def put(self, ask: Ask, release: str, stored: bytes, answer: Reply) -> None:
         """Keep ``answer``."""
-        if _size(answer) > self.most:
+        n = len(answer.content)
+        if self._memory is None or n > self.most:
             return
-        asks = self._users.setdefault(ask.user_id, {})
-        if ask in asks:
-            self.size -= _size(asks[ask][3])
-        asks[ask] = (release, _mark(stored), monotonic() + self.seconds, answer)
-        self.size += _size(answer)
-        self._users.move_to_end(ask.user_id)
-        while self.size > self.most:
-            self.drop(next(iter(self._users)))
+        start = self._place(n)
+        self._memory[start : start + n] = answer.content
+        until = monotonic() + self.seconds
+        kept = _Kept(ask, release, _mark(stored), until, start, start + n, answer.served_by)
+        self._kept.append(kept)
+        self._users.setdefault(ask.user_id, {})[ask] = kept
+        self._next = start + n
 
     def drop(self, user_id: str) -> None:
         """Forget a user's answers."""
-        self.size -= sum(_size(each[3]) for each in self._users.pop(user_id, {}).values())
+        self._users.pop(user_id, None)
+
+    def _place(self, n: int) -> int:
+        """Where ``n`` bytes go, free of what lay there."""
+        start = self._next
+        if start + n > self.most:
+            while self._kept and self._kept[0].start >= start:
+                self._forget_oldest()
+            start = 0
+        while self._kept and start <= self._kept[0].start < start + n:
+            self._forget_oldest()
+        return start
+
+    def _forget_oldest(self) -> None:
+        kept = self._kept.popleft()
+        asks = self._users.get(kept.ask.user_id, {})
+        if asks.get(kept.ask) is kept:
+            del asks[kept.ask]
+            if not asks:
+                del self._users[kept.ask.user_id]
 
 
 def _mark(stored: bytes) -> bytes:
     """What tells stored events from others, and takes less room."""
     return hashlib.blake2b(stored, digest_size=16).digest() if stored else b""
-
-
-def _size(answer: Reply) -> int:
-    return len(answer.content) + OVERHEAD
