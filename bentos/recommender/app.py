@@ -118,7 +118,7 @@ class Service:
         if not token or not hmac.compare_digest(request.header(b"authorization"), b"Bearer " + token):
             raise RequestError(401, "this needs the admin token")
         try:
-            await self.releases.switch(wanted)
+            await asyncio.shield(self.releases.switch(wanted))  # who has stopped waiting stops nothing
         except ReleaseError as error:
             LOG.error("release %s refused: %s", wanted, error)
             raise RequestError(409, f"release {wanted} is refused; {self.live.id} stays") from error

@@ -47,7 +47,7 @@ class Ours:
 @bentoml.service(
     name="recommender",
     workers=OWN.workers,
-    traffic={"timeout": 60},  # answers have a deadline of their own; to load a release takes its time
+    traffic={"timeout": 10},  # for a release to be loaded; answers have deadlines of their own
     # Its own label each path that anyone asks for, and cost more than an answer from the cache.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
