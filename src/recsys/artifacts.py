@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
+
+ALIGNED = 64
+"""Bytes: arrays begin at multiples of them, as numpy's own do."""
+LOCAL, ZIP64 = 30, 20
+"""Bytes of a zip's local header without name and extra fields, and of the one `zipfile` adds for sizes."""
+EXTRA, PADDED = struct.Struct("<HH"), 0xD935
+"""An extra field's id and length; the id is Android's, which aligns its archives so too."""
 
 
 class ArtifactError(Exception):
@@ -51,21 +61,53 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """One ``.npz``, uncompressed; object arrays are refused."""
+    """One ``.npz``, uncompressed, each array where it can be mapped; object arrays are refused."""
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise ArtifactError(f"{path}: array {name!r} holds Python objects, which are never written")
-    with replacing(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **dict(arrays))
+    with replacing(path) as temporary, temporary.open("wb") as file, ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            member = ZipInfo(f"{name}.npy")  # dated 1980, whenever it is written
+            member.extra = _padding(file.tell() + LOCAL + len(member.filename.encode()) + ZIP64)
+            with archive.open(member, "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)
+
+
+def _padding(start: int) -> bytes:
+    """An extra field that moves what would be at ``start`` to a multiple of `ALIGNED` bytes."""
+    missing = -(start + EXTRA.size) % ALIGNED
+    return EXTRA.pack(PADDED, missing) + bytes(missing)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote."""
+    """What `write_arrays` wrote, mapped: read where it is needed, and processes share what they read.
+
+    What is written into an array stays in this process. A file must not be cut while arrays of it are in use:
+    all here are replaced, never written over.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        with path.open("rb") as file, ZipFile(file) as archive:
+            memory = mmap(file.fileno(), 0, access=ACCESS_COPY)
+            return {
+                member.filename.removesuffix(".npy"): _mapped(memory, member) for member in archive.infolist()
+            }
+    except (OSError, ValueError, EOFError, BadZipFile, struct.error) as error:
         raise ArtifactError(f"{path}: cannot be read as arrays ({error})") from error
+
+
+def _mapped(memory: mmap, member: ZipInfo) -> np.ndarray:
+    if member.compress_type != ZIP_STORED:
+        raise ValueError(f"{member.filename} is compressed")
+    name, extra = struct.unpack_from("<HH", memory, member.header_offset + LOCAL - 4)
+    memory.seek(member.header_offset + LOCAL + name + extra)
+    version = np.lib.format.read_magic(memory)
+    if version != (1, 0):
+        raise ValueError(f"{member.filename} is of version {version}")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(memory)
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects")
+    flat = np.frombuffer(memory, dtype, math.prod(shape), memory.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def write_json(path: Path, content: object) -> None:
