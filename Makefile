@@ -17,7 +17,7 @@ export PYTHONHASHSEED := 0
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline sample serve test lint check lab bench lock clean
+.PHONY: help setup pipeline sample serve stack test lint check lab bench lock clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ sample: setup  ## the same on a seeded share of the users, in .sample/; the full
 serve: setup  ## the newest release as a service with its page, on http://localhost:3000
 	cd bentos/recommender && RECSYS_RELEASES=$(CURDIR)/artifacts/releases RECSYS_STORE=$(CURDIR)/artifacts/store \
 		bentoml serve service:RecommenderService --port 3000
+
+stack: setup  ## two replicas behind HAProxy, Redis and S3 as processes of this machine, on http://localhost:3000
+	python deploy/stack.py
 
 test: setup  ## all tests
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup

@@ -2,28 +2,31 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import time
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import settings
 
+from recsys import release
 from recsys.business_rules import Rules
 from recsys.catalogue import Catalogue
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
+from recsys.lists import LISTS, make_lists, save_lists
 from recsys.pipeline import Merging, Recommender, Reranking
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.types import Interactions, Recall
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
+
+from processes import S3, Redis
 
 # How long an example takes says nothing of the code where machines are shared.
 settings.register_profile("no_deadline", deadline=None)
@@ -107,45 +110,39 @@ def program() -> Callable[[str], str]:
     return found
 
 
-class RedisServer:
-    """A Redis of our own, which can be stopped and started."""
-
-    def __init__(self, program: str) -> None:
-        self.program = program
-        with socket.socket() as any_free:
-            any_free.bind(("127.0.0.1", 0))
-            self.port = any_free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        command = [self.program, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                redis.Redis(port=self.port).ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.02)
-        raise AssertionError("redis-server does not come up")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="session")
-def redis_server(program: Callable[[str], str]) -> Iterator[Callable[[], RedisServer]]:
+def redis_server(
+    program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Redis]]:
     """Start a Redis; all that were started end with the tests."""
-    started: list[RedisServer] = []
+    program("redis-server")
+    started: list[Redis] = []
 
-    def start() -> RedisServer:
-        started.append(RedisServer(program("redis-server")))
+    def start() -> Redis:
+        started.append(Redis(tmp_path_factory.mktemp("redis")))
+        started[-1].start()
         return started[-1]
 
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 server with a bucket."""
+    server = S3(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The same, with the right credentials in the environment."""
+    for name, value in s3_server.credentials().items():
+        monkeypatch.setenv(name, value)
+    return s3_server
 
 
 @pytest.fixture(scope="session")
@@ -164,3 +161,26 @@ def recommender(dataset: Dataset) -> Recommender:
 def trained() -> Callable[[Dataset], Recommender]:
     """`make_recommender`, for tests that train on another data set."""
     return make_recommender
+
+
+def build(recommender: Recommender, into: Path, **params) -> release.Release:
+    """A release of ``recommender``; other ``params`` give another id."""
+    folder = into / "unpublished"
+    recommender.save(folder / "recommender")
+    save_lists(make_lists(recommender), folder / "recommender" / LISTS)
+    return release.build(
+        {"recommender": folder / "recommender"},
+        into,
+        params=params,
+        metrics={"ndcg_at_10": 0.2},
+        data_hash="data",
+        fingerprint=recommender.ranker.inputs_.spec.fingerprint,
+        newest_event=recommender.now - 1,
+        revision="revision",
+    )
+
+
+@pytest.fixture(scope="session")
+def built():
+    """`build`, for tests that want releases of their own."""
+    return build

@@ -6,6 +6,7 @@ the same bytes, whoever builds it and whenever. Nothing in it is read from a clo
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -16,9 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recsys.artifacts import (
-    ArtifactError,
     fingerprint,
-    read_json,
     replacing,
     replacing_folder,
     sha256,
@@ -133,17 +132,28 @@ def load(folder: Path) -> Release:
     """Read a release's manifest, without a look at the other files (see `verify`)."""
     path = folder / MANIFEST
     try:
-        content = read_json(path)
-    except ArtifactError as error:
-        raise ReleaseError(str(error)) from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ReleaseError(f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}")
+        return Release(folder, read_manifest(path.read_bytes(), path))
+    except OSError as error:
+        raise ReleaseError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_manifest(content: bytes, place: object) -> Manifest:
+    """The manifest that ``content`` is; ReleaseError, which names its ``place``, where it is none."""
     try:
-        files = {name: File(**each) for name, each in content.pop("files").items()}
-        return Release(folder, Manifest(files=files, **content))
+        told = json.loads(content)
+    except ValueError as error:
+        raise ReleaseError(f"{place}: cannot be read as JSON ({error})") from error
+    version = told.get("schema_version") if isinstance(told, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ReleaseError(f"{place}: schema version {version}, this code reads {SCHEMA_VERSION}")
+    try:
+        files = {name: File(**each) for name, each in told.pop("files").items()}
+        manifest = Manifest(files=files, **told)
     except (TypeError, KeyError, AttributeError) as error:
-        raise ReleaseError(f"{path}: is no manifest ({error})") from error
+        raise ReleaseError(f"{place}: is no manifest ({error})") from error
+    if outside := [name for name in files if not _inside(name)]:
+        raise ReleaseError(f"{place}: {outside[0]!r} is no name for a file of a release")
+    return manifest
 
 
 def verify(folder: Path) -> Release:
@@ -236,7 +246,7 @@ def _sources(parts: Mapping[str, Path]) -> dict[str, Path]:
     sources: dict[str, Path] = {}
     for part, source in sorted(parts.items()):
         place = PurePosixPath(part)
-        if place.is_absolute() or ".." in place.parts or place.parts in ((), (MANIFEST,)):
+        if not _inside(part):
             raise ReleaseError(f"{part!r} is no name for a part of a release")
         found = {(place / name).as_posix(): source / name for name in _names(source)}
         if source.is_file():
@@ -247,6 +257,12 @@ def _sources(parts: Mapping[str, Path]) -> dict[str, Path]:
             raise ReleaseError(f"{twice[0]!r} stands in two parts of the release")
         sources |= found
     return sources
+
+
+def _inside(name: str) -> bool:
+    """Whether this names a place in a release that is not its manifest's."""
+    place = PurePosixPath(name)
+    return not (place.is_absolute() or ".." in place.parts or place.parts in ((), (MANIFEST,)))
 
 
 def _names(folder: Path) -> list[str]:

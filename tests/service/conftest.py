@@ -16,8 +16,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from recsys import release
-from recsys.lists import LISTS, make_lists, save_lists
-from recsys.pipeline import Recommender
 from recsys.serving import Live
 from recsys.store import open_store
 
@@ -46,35 +44,12 @@ class Running:
         return [item["item_id"] for item in answer.json()["items"]]
 
 
-def build(recommender: Recommender, into: Path, **params) -> release.Release:
-    """A release of ``recommender``; other ``params`` give another id."""
-    folder = into / "unpublished"
-    recommender.save(folder / "recommender")
-    save_lists(make_lists(recommender), folder / "recommender" / LISTS)
-    return release.build(
-        {"recommender": folder / "recommender"},
-        into,
-        params=params,
-        metrics={"ndcg_at_10": 0.2},
-        data_hash="data",
-        fingerprint=recommender.ranker.inputs_.spec.fingerprint,
-        newest_event=recommender.now - 1,
-        revision="revision",
-    )
-
-
 @pytest.fixture(scope="session")
-def built():
-    """`build`, for tests that want releases of their own."""
-    return build
-
-
-@pytest.fixture(scope="session")
-def releases(recommender, tmp_path_factory) -> Path:
+def releases(recommender, built, tmp_path_factory) -> Path:
     """A folder with two releases."""
     into = tmp_path_factory.mktemp("releases")
     for number in (1, 2):
-        build(recommender, into, number=number)
+        built(recommender, into, number=number)
     return into
 
 

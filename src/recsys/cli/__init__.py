@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from recsys.cli import data, release
+from recsys.cli import data, publishing, release
 from recsys.cli.recommendations import recommend
 from recsys.cli.replay import replay
 from recsys.cli.similarity import similar
@@ -19,6 +19,7 @@ EXPECTED = {
     "recsys.data.report": "DataError",
     "recsys.artifacts": "ArtifactError",
     "recsys.release": "ReleaseError",
+    "recsys.remote": "RemoteError",
     "recsys.business_rules": "RulesError",
     "recsys.features.values": "FeatureError",
 }
@@ -29,6 +30,7 @@ app = typer.Typer(name="recsys", add_completion=False, rich_markup_mode=None)
 app.command()(recommend)
 app.command()(similar)
 app.command()(replay)
+release.app.add_typer(publishing.app)
 app.add_typer(release.app, name="release")
 app.add_typer(data.app, name="data")
 

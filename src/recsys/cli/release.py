@@ -1,4 +1,4 @@
-"""`recsys release`: build, verify, list, compare, let one answer."""
+"""`recsys release`, on one machine: build, verify, list, compare, let one answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from recsys.cli.options import RELEASES, ArgumentError, Releases, folder_of
 
 if TYPE_CHECKING:
-    from recsys.gate import Gate, Row
+    from recsys.gate import Gate, Row, Verdict
     from recsys.release import Manifest, Release
 
 METRICS = ("ndcg_at_10", "recall_at_10")
@@ -21,7 +21,7 @@ METRICS = ("ndcg_at_10", "recall_at_10")
 SHORT = 10
 """Characters of a git revision."""
 
-app = typer.Typer(rich_markup_mode=None, help="Build, verify, list, compare releases; let one answer.")
+app = typer.Typer(rich_markup_mode=None, help="Build, compare and publish releases; let one answer.")
 Named = Annotated[str, typer.Argument(metavar="ID|PATH", help="A release's id or folder.")]
 
 
@@ -88,25 +88,35 @@ def verify(release: Named, releases: Releases = RELEASES) -> None:
 
 
 @app.command("list")
-def list_(releases: Releases = RELEASES) -> None:
+def list_(
+    remote: Annotated[
+        str | None, typer.Option("--remote", metavar="s3://BUCKET/PREFIX", help="Those that are published.")
+    ] = None,
+    releases: Releases = RELEASES,
+) -> None:
     """List the releases, the newest last, and say which one answers.
 
     \b
     Examples:
       recsys release list
       RECSYS_RELEASES=/srv/releases recsys release list
+      recsys release list --remote s3://models/recsys
     """  # noqa: D301
     from recsys.cli.table import table
     from recsys.release import list_releases, live_id
 
-    found = list_releases(releases)
+    if remote is None:
+        found, answers = [each.manifest for each in list_releases(releases)], live_id(releases)
+    else:
+        from recsys.remote import Remote
+
+        there = Remote(remote)
+        found, answers = there.list_releases(), there.live().id
     if not found:
-        typer.echo(f"there is no release in {releases}", err=True)
+        typer.echo(f"there is no release in {remote or releases}", err=True)
         return
-    answers = live_id(releases)
     names = ["id", "", "newest event", "revision", *METRICS]
-    rows = [_listed(release.manifest, release.id == answers) for release in found]
-    typer.echo("\n".join(table(names, rows)))
+    typer.echo("\n".join(table(names, [_listed(each, each.id == answers) for each in found])))
 
 
 @app.command()
@@ -157,18 +167,24 @@ def compare(
       recsys release compare 0f3a9c61b2d4 77b01de2a95c --tolerance ndcg_at_10=0.02 --tolerance recall_at_10=0
     """  # noqa: D301
     import recsys.release
+
+    new, old = (recsys.release.verify(folder_of(name, releases)) for name in (candidate, live))
+    if not judged(new, old, tolerance or []).passed:
+        raise typer.Exit(1)
+
+
+def judged(new: Release, old: Release, tolerances: Sequence[str]) -> Verdict:
+    """Whether ``new`` may take the place of ``old``, printed with the reasons."""
     from recsys import gate
     from recsys.cli.table import table
 
-    new, old = (recsys.release.verify(folder_of(name, releases)) for name in (candidate, live))
-    verdict = gate.compare(new, old, _gate(new, tolerance or []))
+    verdict = gate.compare(new, old, _gate(new, tolerances))
     if verdict.rows:
         names = ["metric", "live", "candidate", "difference", "95 % interval"]
         typer.echo("\n".join(table(names, [_compared(row) for row in verdict.rows])))
     typer.echo("\n".join(verdict.reasons))
     typer.echo(f"{new.id} {'may' if verdict.passed else 'must not'} take the place of {old.id}")
-    if not verdict.passed:
-        raise typer.Exit(1)
+    return verdict
 
 
 def _params(path: Path) -> dict[str, Any]:
