@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from processes import ServerError
+from processes import Server, ServerError
 from stack import Stack
 
 NOTICED = 2.0
@@ -16,9 +16,16 @@ SWAPPED = 20.0
 """Seconds that replicas may take to go over to a release that was published."""
 
 
+def expect_away(server: Server) -> None:
+    """A drill in which nothing happens shows nothing."""
+    if server.is_ready():
+        raise ServerError(f"{type(server).__name__} still answers")
+
+
 def killed(stack: Stack, other: Path) -> None:
     """A replica's machine is gone at once, and comes back."""
     stack.replicas[0].kill()
+    expect_away(stack.replicas[0])
     time.sleep(NOTICED)
     stack.replicas[0].start()
     time.sleep(NOTICED)
@@ -27,6 +34,7 @@ def killed(stack: Stack, other: Path) -> None:
 def terminated(stack: Stack, other: Path) -> None:
     """A replica is asked to end, and started again."""
     stack.replicas[0].stop()
+    expect_away(stack.replicas[0])
     time.sleep(NOTICED)
     stack.replicas[0].start()
     time.sleep(NOTICED)
@@ -35,7 +43,8 @@ def terminated(stack: Stack, other: Path) -> None:
 def stopped(stack: Stack, other: Path) -> None:
     """A replica stands still, connections open, and goes on."""
     stack.replicas[0].send(signal.SIGSTOP)
-    time.sleep(2 * NOTICED)
+    time.sleep(NOTICED)
+    expect_away(stack.replicas[0])
     stack.replicas[0].send(signal.SIGCONT)
     time.sleep(NOTICED)
 
@@ -54,6 +63,7 @@ def rolled(stack: Stack, other: Path) -> None:
         stack.proxy.ask(f"set server replicas/{name} state drain")
         time.sleep(NOTICED / 2)
         replica.stop()
+        expect_away(replica)
         replica.start()
         stack.proxy.ask(f"set server replicas/{name} state ready")
         time.sleep(NOTICED)
@@ -72,6 +82,7 @@ def swapped(stack: Stack, other: Path) -> None:
 def without_redis(stack: Stack, other: Path) -> None:
     """Redis is gone, and comes back empty."""
     stack.redis.kill()
+    expect_away(stack.redis)
     time.sleep(NOTICED)
     stack.redis.start()
     time.sleep(NOTICED)
@@ -80,6 +91,7 @@ def without_redis(stack: Stack, other: Path) -> None:
 def without_s3(stack: Stack, other: Path) -> None:
     """S3 is gone, and comes back."""
     stack.s3.kill()
+    expect_away(stack.s3)
     time.sleep(NOTICED)
     stack.s3.start()
 

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,11 @@ class Server:
             time.sleep(0.05)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to all of its processes, as to a machine."""
+        """Send a signal to all of its processes, as to a machine: BentoML's workers have own groups."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        for pid in _family(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -110,6 +113,12 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
         self.process = None
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started, the youngest last."""
+    told = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [pid, *(each for children in told for child in children.split() for each in _family(int(child)))]
 
 
 class Redis(Server):

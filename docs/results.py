@@ -64,9 +64,23 @@ def serving() -> str:
     return "\n".join(lines)
 
 
+def drills() -> str:
+    """What was seen while parts of the stack failed."""
+    lines = [
+        "| while | answers | failed | p50, ms | p99, ms | slowest, ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, told in read_json(BENCHMARKS / "drills.json")["drills"].items():
+        times = [f"{told[each]:,.0f}" for each in ("p50_ms", "p99_ms", "slowest_ms")]
+        cells = [name.replace("_", " "), f"{told['answers']:,}", str(told["failed"]), *times]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def rendered() -> str:
     """README.md with its tables as reports/ has them."""
-    blocks = {"results": "\n\n".join(table(split) for split in SPLITS), "serving": serving()}
+    results = "\n\n".join(table(split) for split in SPLITS)
+    blocks = {"results": results, "serving": serving(), "drills": drills()}
     text = README.read_text()
     for name, told in blocks.items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)

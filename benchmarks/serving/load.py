@@ -11,9 +11,12 @@ import math
 import re
 import select
 import socket
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, takewhile
 from time import perf_counter, process_time
 
 import numpy as np
@@ -62,6 +65,19 @@ def closed(port: int, requests: Iterable[bytes], connections: int, seconds: floa
             if perf_counter() - run.began > seconds:
                 break
     return run.load()
+
+
+def during(port: int, requests: Sequence[bytes], connections: int, happens: Callable[[], object]) -> Load:
+    """`closed` for as long as ``happens`` takes, which may raise."""
+    over = threading.Event()
+    asked = takewhile(lambda _: not over.is_set(), cycle(requests))
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(closed, port, asked, connections)
+        try:
+            happens()
+        finally:
+            over.set()
+    return load.result()
 
 
 def opened(port: int, requests: Iterator[bytes], per_second: float, seconds: float, seed: int = 0) -> Load:

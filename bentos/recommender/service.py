@@ -9,13 +9,11 @@ from pathlib import Path
 import access
 import bentoml
 import observed
-from app import Service, app_of
 from settings import of_environment
 from starlette.types import ASGIApp, Receive, Scope, Send
 from wire import App
 
 from recsys.release import ReleaseError, live_release, verify
-from recsys.serving import Live
 from recsys.store import StoreError, open_store
 
 BENTOMLS = {"/livez", "/readyz", "/healthz"}
@@ -68,6 +66,11 @@ class RecommenderService:
             raise SystemExit(str(error)) from None
 
     def __init__(self) -> None:
+        # Here, for the process that starts workers imports this too, and needs none of it.
+        from app import Service, app_of
+
+        from recsys.serving import Live
+
         self.service = Service(OWN, Live.load(chosen()), open_store(OWN.store))
         Ours.app = app_of(self.service)
         access.to_stderr()

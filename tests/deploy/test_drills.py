@@ -1,8 +1,6 @@
 """Two replicas behind HAProxy, Redis and S3 under load: whatever happens to a part, no request fails."""
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -11,10 +9,14 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks" / "serving"))
 
 from drills import DRILLS  # noqa: E402
-from load import closed, post  # noqa: E402
+from load import during, post  # noqa: E402
 from processes import free_port  # noqa: E402
 from stack import Stack  # noqa: E402
 
+ASKED = [
+    *(post("/recommend", b'{"user_id": "u%d", "k": 5}' % user) for user in range(20)),
+    *(post("/similar_items", b'{"item_id": "i%d", "k": 5}' % item) for item in range(3)),
+]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
@@ -34,23 +36,8 @@ def stack(program, releases, tmp_path_factory):
 
 @pytest.mark.parametrize("name", DRILLS)
 def test_no_request_fails(stack, releases, name):
-    requests = cycle(
-        [post("/recommend", b'{"user_id": "u%d", "k": 5}' % user) for user in range(20)]
-        + [post("/similar_items", b'{"item_id": "i%d", "k": 5}' % item) for item in range(3)]
-    )
     answers = stack.replicas[0].release()
     other = next(folder for folder in releases if folder.name != answers)
-    over = False
-
-    def until_over():
-        while not over:
-            yield next(requests)
-
-    with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(closed, stack.proxy.port, until_over(), 4)
-        try:
-            DRILLS[name](stack, other)
-        finally:
-            over = True
-    assert load.result().failed == 0
-    assert len(load.result().seconds) > 100
+    load = during(stack.proxy.port, ASKED, 4, lambda: DRILLS[name](stack, other))
+    assert load.failed == 0
+    assert len(load.seconds) > 100
