@@ -24,19 +24,20 @@ def expect_away(server: Server) -> None:
 
 def killed(stack: Stack, other: Path) -> None:
     """A replica's machine is gone at once, and comes back."""
-    stack.replicas[0].kill()
-    expect_away(stack.replicas[0])
-    time.sleep(NOTICED)
-    stack.replicas[0].start()
-    time.sleep(NOTICED)
+    _gone(stack.replicas[0], stack.replicas[0].kill)
 
 
 def terminated(stack: Stack, other: Path) -> None:
     """A replica is asked to end, and started again."""
-    stack.replicas[0].stop()
-    expect_away(stack.replicas[0])
+    _gone(stack.replicas[0], stack.replicas[0].stop)
+
+
+def _gone(server: Server, end: Callable[[], None]) -> None:
+    """``end`` the server, and start it again once everybody has noticed."""
+    end()
+    expect_away(server)
     time.sleep(NOTICED)
-    stack.replicas[0].start()
+    server.start()
     time.sleep(NOTICED)
 
 
@@ -81,19 +82,12 @@ def swapped(stack: Stack, other: Path) -> None:
 
 def without_redis(stack: Stack, other: Path) -> None:
     """Redis is gone, and comes back empty."""
-    stack.redis.kill()
-    expect_away(stack.redis)
-    time.sleep(NOTICED)
-    stack.redis.start()
-    time.sleep(NOTICED)
+    _gone(stack.redis, stack.redis.kill)
 
 
 def without_s3(stack: Stack, other: Path) -> None:
     """S3 is gone, and comes back."""
-    stack.s3.kill()
-    expect_away(stack.s3)
-    time.sleep(NOTICED)
-    stack.s3.start()
+    _gone(stack.s3, stack.s3.kill)
 
 
 DRILLS: Mapping[str, Callable[[Stack, Path], None]] = {

@@ -56,7 +56,9 @@ def program(name: str) -> str:
 
 
 class Server:
-    """A process with a group of its own; what it says is in ``folder/log``."""
+    """A process with a group of its own, started in ``cwd``; what it says is in ``folder/log``."""
+
+    cwd = HERE
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,12 +74,12 @@ class Server:
     def is_ready(self) -> bool:
         raise NotImplementedError
 
-    def start(self, cwd: Path = HERE) -> None:
+    def start(self) -> None:
         """Return once it answers."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
-                cwd=cwd,
+                cwd=self.cwd,
                 env=os.environ | dict(self.environment()),
                 stdout=log,
                 stderr=log,
@@ -203,6 +205,8 @@ class S3(Server):
 class Replica(Server):
     """The service as on a machine of its own, which follows what is published at ``remote``."""
 
+    cwd = BENTO
+
     def __init__(self, folder: Path, remote: str, s3: S3, store: str, port: int) -> None:
         super().__init__(folder)
         self.remote, self.s3, self.store, self.port = remote, s3, store, port
@@ -231,7 +235,7 @@ class Replica(Server):
         except OSError:
             return False
 
-    def start(self, cwd: Path = BENTO) -> None:
+    def start(self) -> None:
         """Pull what is to answer, and follow it from then on."""
         environment = os.environ | dict(self.environment())
         release = [str(BIN / "recsys"), "release"]
@@ -240,7 +244,7 @@ class Replica(Server):
             if self.follower is None:
                 follow = [*release, "follow", "--every", "1"]
                 self.follower = subprocess.Popen(follow, env=environment, stdout=log, stderr=log)
-        super().start(cwd)
+        super().start()
 
     def release(self) -> str:
         """Id of the one that answers here."""

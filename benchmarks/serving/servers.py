@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,10 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "deploy"))
+
+from processes import Redis, ServerError, free_port  # noqa: E402
+
 SERVICE = (ROOT / "bentos" / "recommender", "service:RecommenderService")
 """Folder and name of the service."""
 RELEASES = ROOT / "artifacts" / "releases"
@@ -77,22 +79,15 @@ def served(
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Address of a Redis that keeps nothing on disk."""
-    if not shutil.which("redis-server"):
-        raise SystemExit("redis-server is missing: apt-get install redis-server")
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+    with tempfile.TemporaryDirectory() as folder:
+        server = Redis(Path(folder))
         try:
-            yield f"redis://127.0.0.1:{port}"
+            server.start()
+            yield server.url
+        except ServerError as error:
+            raise SystemExit(str(error)) from None
         finally:
-            server.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as any_free:
-        any_free.bind(("127.0.0.1", 0))
-        port: int = any_free.getsockname()[1]
-    return port
+            server.stop()
 
 
 def _await(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
