@@ -1,6 +1,7 @@
-"""Benchmarks are scripts: their folder is put where their imports look."""
+"""Benchmarks are scripts: their folders are put where their imports look."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "serving"))
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS / "serving"), str(BENCHMARKS / "capacity")]

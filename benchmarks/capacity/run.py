@@ -1,0 +1,121 @@
+"""What the whole topology answers, holds and costs: `python benchmarks/capacity/run.py`.
+
+Two replicas with one worker each behind HAProxy, with Redis, as processes of this machine (deploy/stack.py),
+asked for lists of 20 by users drawn by their activity:
+
+  curve    no cache; 1 to 32 connections that ask without a pause, and requests that come by chance (Poisson)
+           at shares of the most that was answered, at one replica and at two; processor time a request of
+           replicas, HAProxy, Redis and of asking. `recsys.capacity` is fitted to all but some points
+  balance  the cache as it is by default, and some users tell of events: each user to one replica (hash)
+           beside everybody everywhere in turn (roundrobin), at a given rate and without a pause
+  sizes    what a Redis takes with so many users, and what of a release's tables belongs to a user, an item or
+           an interaction
+
+All of it shares the cores of this machine, also the asking: two replicas are not two machines. Medians over
+the rounds. Writes a report (JSON), which `recsys capacity` reads, and its figure beside it (PNG). Takes about
+45 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from os import sched_getaffinity
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "deploy"), str(ROOT / "benchmarks" / "serving")]
+
+import pandas as pd  # noqa: E402
+from balance import CACHES, compared, expected  # noqa: E402
+from curve import curve, resident, running  # noqa: E402
+from figure import load_curves  # noqa: E402
+from sizes import bytes_of_an_id, in_redis, redis_slopes, table_slopes, tables  # noqa: E402
+from traffic import K, Traffic, recommend  # noqa: E402
+
+from recsys.artifacts import write_json  # noqa: E402
+from recsys.capacity import Fitted, fit  # noqa: E402
+from recsys.plots import save  # noqa: E402
+from recsys.release import live_release  # noqa: E402
+
+USERS = 5000
+NO_CACHE = {"RECSYS_CACHE_MB": "0"}
+
+
+def main() -> None:
+    arguments = parse()
+    release = live_release(arguments.releases).folder.resolve()
+    asks = [recommend(user) for user in Traffic(release).users(USERS)]
+    with running(release, **NO_CACHE) as stack:
+        points = curve(stack, asks, arguments.seconds, arguments.rounds)
+        worker = resident(stack)
+    balanced = compared(release, arguments.rate, arguments.seconds, arguments.rounds)
+    weighed, stored = tables(release), in_redis(release)
+    fitted = fit(points)
+    report: dict[str, Any] = {
+        "k": K,
+        "cpus": len(sched_getaffinity(0)),
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "points": points,
+        "fitted": told(fitted),
+        "balance": {
+            "requests_per_second": arguments.rate,
+            "algorithms": balanced,
+            "expected": {
+                caches: expected(Traffic(release), arguments.rate, arguments.seconds, caches)
+                for caches in CACHES
+            },
+        },
+        "stored": stored.to_dict("records"),
+        "redis": redis_slopes(stored),
+        "weighed": weighed.to_dict("records"),
+        "tables": table_slopes(weighed),
+        "worker": {**worker, "bytes": worker["uss_mb"] * 1e6, "id": bytes_of_an_id()},
+    }
+    write_json(arguments.out, report)
+    save(load_curves(pd.DataFrame(points), fitted), arguments.out.with_suffix(".png"))
+    print(json.dumps({name: report[name] for name in ("fitted", "balance", "redis", "tables")}, indent=2))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each point (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=400.0, help="of requests to warm caches (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--releases", type=Path, default=ROOT / "artifacts" / "releases", help="the live one in it answers"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "reports" / "benchmarks" / "capacity.json", help="the report"
+    )
+    return parser.parse_args()
+
+
+def told(fitted: Fitted) -> dict[str, Any]:
+    """Numbers with their standard errors, and points held back."""
+    closed, queue = asdict(fitted.scaling), {**asdict(fitted.queue.scaling), "spread": fitted.queue.spread}
+    queue.pop("coherency")  # is not fitted
+    return {
+        "throughput": _with_errors(closed, fitted.scaling_errors),
+        "waiting": _with_errors(queue, fitted.queue_errors),
+        "held_back": list(fitted.held_back),
+    }
+
+
+def _with_errors(numbers: dict[str, float], errors: Any) -> dict[str, dict[str, float]]:
+    return {
+        name: {"value": value, "error": error}
+        for (name, value), error in zip(numbers.items(), errors, strict=True)
+    }
+
+
+if __name__ == "__main__":
+    main()
