@@ -77,9 +77,14 @@ def asked(users: Sequence[str], releases: Path, log: Path) -> Lists:
         **PATIENT,
     }
     with served(*SERVICE, told) as server:
-        connection = HTTPConnection("127.0.0.1", server.port)
-        answers = {user: ask(connection, user) for user in users}
-        connection.close()
+        return answered(server.port, users)
+
+
+def answered(port: int, users: Sequence[str]) -> Lists:
+    """What a service that runs here answers."""
+    connection = HTTPConnection("127.0.0.1", port)
+    answers = {user: ask(connection, user) for user in users}
+    connection.close()
     return answers
 
 

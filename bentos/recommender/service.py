@@ -9,6 +9,7 @@ from pathlib import Path
 import access
 import bentoml
 import observed
+from runtime import RUNTIME
 from settings import of_environment
 from starlette.types import ASGIApp, Receive, Scope, Send
 from wire import App
@@ -45,6 +46,7 @@ class Ours:
 @bentoml.service(
     name="recommender",
     workers=OWN.workers,
+    image=RUNTIME,
     traffic={"timeout": 10},  # for a release to be loaded; answers have deadlines of their own
     # Its own label each path that anyone asks for, and cost more than an answer from the cache.
     metrics={"enabled": False},
