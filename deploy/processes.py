@@ -47,6 +47,15 @@ def free_port() -> int:
         return port
 
 
+def answers_at(port: int) -> bool:
+    """Whether a service of this machine is ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as told:
+            return bool(told.status == 200)
+    except OSError:
+        return False
+
+
 def program(name: str) -> str:
     """Path of a program; ServerError tells how to get it."""
     path = shutil.which(name)
@@ -91,10 +100,14 @@ class Server:
                 raise ServerError(f"{self.command()[0]}: {(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
+    def pids(self) -> list[int]:
+        """Of all its processes."""
+        assert self.process is not None
+        return _family(self.process.pid)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to all of its processes, as to a machine: BentoML's workers have own groups."""
-        assert self.process is not None
-        for pid in _family(self.process.pid):
+        for pid in self.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -229,11 +242,7 @@ class Replica(Server):
         }
 
     def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as told:
-                return bool(told.status == 200)
-        except OSError:
-            return False
+        return answers_at(self.port)
 
     def start(self) -> None:
         """Pull what is to answer, and follow it from then on."""

@@ -88,6 +88,7 @@ def _tell(stack: Stack) -> None:
     lines = [
         f"the page, through HAProxy   {stack.proxy.url}",
         f"its metrics                 http://127.0.0.1:{stack.proxy.metrics_port}/metrics",
+        f"its socket                  {stack.proxy.control}",
         f"replicas                    http://127.0.0.1:{one.port} http://127.0.0.1:{two.port}",
         f"Redis                       {stack.redis.url}",
         f"S3                          {stack.s3.endpoint} {REMOTE}",

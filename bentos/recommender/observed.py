@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
+from memory import Memory
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -47,6 +48,7 @@ REFUSED = Gauge(
 REQUESTS = Counter(
     "recsys_requests_total", "Requests; those that no route knows have no path.", ["path", "status"]
 )
+MEMORY = Memory()
 KIND = CONTENT_TYPE_LATEST.encode()
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder through which workers share what they count; BentoML sets it."""
@@ -58,6 +60,7 @@ def metrics() -> bytes:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(MEMORY)
     return generate_latest(registry)
 
 
