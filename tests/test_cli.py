@@ -273,6 +273,7 @@ def test_without_a_command_help_is_shown(run):
         ["release", "compare"],
         ["data", "check"],
         ["data", "list"],
+        ["train"],
     ],
     ids=" ".join,
 )
@@ -306,6 +307,8 @@ def test_every_command_has_examples(run, command):
         (["release", "verify", "/none"], "/none"),
         (["release", "build", "--recommender", "/none", "--data", "/none"], "/none: is no folder with data"),
         (["data", "check", "/none"], "/none"),
+        (["train"], "--mode"),
+        (["train", "--mode", "half"], "'half'"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
@@ -314,6 +317,13 @@ def test_a_bad_argument_gets_one_line_and_exit_code_2(run, arguments, told):
     assert (code, printed) == (2, "")
     assert told in warned
     assert len(warned.splitlines()) == 1
+
+
+def test_training_wants_the_repository(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, warned = run("train", "--mode", "full")
+    assert (code, warned) == (2, "recsys: no dvc.yaml here: run from the root of the repository\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("tolerance", ["ndcg_at_10", "ndcg_at_10=2", "ndcg_at_10=x", "=0.1", "a=nan"])

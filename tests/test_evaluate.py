@@ -13,6 +13,7 @@ from recsys.evaluate import (
     only_found_by,
     overlap,
     recall_curve,
+    relative,
     to_metrics,
     write_report,
 )
@@ -264,3 +265,11 @@ def test_a_sample_is_judged_as_the_whole_judges_its_users(judge: Judge):
 
 def test_a_sample_larger_than_all_is_all(judge: Judge):
     np.testing.assert_array_equal(judge.sample(10_000, seed=1).rows, judge.rows)
+
+
+def test_a_relative_difference_is_of_sums_and_its_users_are_paired():
+    baseline = np.random.default_rng(0).random(200)
+    assert relative(1.1 * baseline, baseline, seed=0) == pytest.approx((0.1, 0.1, 0.1))
+    value, low, high = relative(np.roll(baseline, 1), baseline, seed=0)
+    assert value == pytest.approx(0)
+    assert low < 0 < high

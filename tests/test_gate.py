@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.artifacts import write_arrays
-from recsys.gate import PER_USER, Gate, compare
+from recsys.gate import PER_USER, Gate, Measured, compare
 from recsys.release import build
 
 GATE = Gate({"ndcg_at_10": 0.02})
@@ -13,7 +13,7 @@ def release(tmp_path, name, ndcg, data_hash="d1", users=None):
     values = np.full(200, ndcg) if users is None else users
     path = tmp_path / name / PER_USER
     write_arrays(path, {"user_idx": np.arange(len(values)), "ndcg_at_10": values})
-    return build(
+    built = build(
         {PER_USER: path},
         tmp_path / "releases",
         params={"name": name},
@@ -23,6 +23,7 @@ def release(tmp_path, name, ndcg, data_hash="d1", users=None):
         newest_event=0,
         revision="r",
     )
+    return Measured.of(built)
 
 
 def verdict(tmp_path, live, candidate, **options):

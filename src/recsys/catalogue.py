@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys import columns
 from recsys.artifacts import read_json, write_json
+from recsys.types import PAD, Interactions
 from recsys.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -68,6 +69,42 @@ class Catalogue:
             titles=tuple(items["titles"]),
             categories=tuple(tuple(each) for each in items["categories"]),
         )
+
+
+@dataclass(frozen=True)
+class Renumbering:
+    """Between row numbers of an earlier catalogue, ``before``, and today's.
+
+    ``users`` and ``items`` (n,) int64 are the rows that today's had then, ``items_today`` (n_before,) int64
+    those that the items of then have today; PAD where there is none.
+    """
+
+    before: Catalogue
+    users: np.ndarray
+    items: np.ndarray
+    items_today: np.ndarray
+
+    @classmethod
+    def between(cls, before: Catalogue, today: Catalogue) -> Self:
+        """By the ids of both."""
+        users, items = before.users.encode(today.users.ids), before.items.encode(today.items.ids)
+        return cls(before, users, items, today.items.encode(before.items.ids))
+
+    def backwards(self, events: Interactions) -> Interactions:
+        """Today's events in the numbers of then, without those of whom and what was not known yet."""
+        users, items = self.users[events.user_idx], self.items[events.item_idx]
+        known = (users != PAD) & (items != PAD)
+        return replace(
+            events[known],
+            user_idx=users[known].astype(np.int32),
+            item_idx=items[known].astype(np.int32),
+            n_users=len(self.before.users),
+            n_items=len(self.before.items),
+        )
+
+    def forwards(self, items: np.ndarray) -> np.ndarray:
+        """Items of then in today's numbers."""
+        return np.where(items == PAD, PAD, self.items_today[items])
 
 
 def _labels(value: object) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -30,6 +31,26 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a release (``id``) does on the test data of ``data_hash``.
+
+    ``per_user`` has ``user_idx`` (n,) and, by its name, each metric (n,); nothing where it is not known.
+    """
+
+    id: str
+    data_hash: str
+    metrics: Mapping[str, float]
+    per_user: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        """As it was measured when it was made."""
+        path, manifest = release.folder / PER_USER, release.manifest
+        per_user = read_arrays(path) if path.is_file() else {}
+        return cls(manifest.id, manifest.data_hash, manifest.metrics, per_user)
+
+
+@dataclass(frozen=True)
 class Row:
     """One metric of both releases; ``interval`` of the mean difference where users can be paired."""
 
@@ -52,33 +73,31 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def compare(candidate: Release, live: Release | None, gate: Gate) -> Verdict:
+def compare(candidate: Measured, live: Measured | None, gate: Gate) -> Verdict:
     """Judge ``candidate`` against ``live`` on the same test data.
 
     Refused where a metric of the gate is missing, or lower than the live one by more than its tolerance.
-    Where both releases carry ``per_user.npz`` of the same users, the interval of the paired difference says
+    Where both are known of the same users, the interval of the paired difference says
     whether a change may be chance; that does not excuse a loss beyond the tolerance.
     """
     if live is None:
         return Verdict(True, (), ("there is no live release to compare with",))
-    if candidate.manifest.data_hash != live.manifest.data_hash:
-        reason = (
-            "measured on other data than the live release: evaluate that one on the candidate's data first"
-        )
+    if candidate.data_hash != live.data_hash:
+        reason = "measured on other data than the live release: measure that one on the same data"
         return Verdict(False, (), (reason,))
     paired = _paired_differences(candidate, live)
     rows: list[Row] = []
     faults: list[str] = []
     remarks: list[str] = []
     for metric, tolerance in gate.tolerances.items():
-        lacking = [each.id for each in (live, candidate) if metric not in each.manifest.metrics]
+        lacking = [each.id for each in (live, candidate) if metric not in each.metrics]
         if lacking:
             faults.append(f"{metric} is missing in {' and '.join(lacking)}")
             continue
         row = Row(
             metric,
-            live=live.manifest.metrics[metric],
-            candidate=candidate.manifest.metrics[metric],
+            live=live.metrics[metric],
+            candidate=candidate.metrics[metric],
             interval=_interval(paired.get(metric), gate),
         )
         rows.append(row)
@@ -87,15 +106,12 @@ def compare(candidate: Release, live: Release | None, gate: Gate) -> Verdict:
     return Verdict(not faults, tuple(rows), tuple(faults + remarks))
 
 
-def _paired_differences(candidate: Release, live: Release) -> dict[str, np.ndarray]:
+def _paired_differences(candidate: Measured, live: Measured) -> dict[str, np.ndarray]:
     """Candidate - live for each user and metric; nothing where the users are not the same."""
-    folders = candidate.folder, live.folder
-    if not all((folder / PER_USER).is_file() for folder in folders):
+    ours, theirs = candidate.per_user, live.per_user
+    if not ours or not theirs or not np.array_equal(ours[USER_IDX], theirs[USER_IDX]):
         return {}
-    ours, theirs = (read_arrays(folder / PER_USER) for folder in folders)
-    if not np.array_equal(ours.pop(USER_IDX), theirs.pop(USER_IDX)):
-        return {}
-    return {metric: ours[metric] - theirs[metric] for metric in ours.keys() & theirs.keys()}
+    return {metric: ours[metric] - theirs[metric] for metric in ours.keys() & theirs.keys() - {USER_IDX}}
 
 
 def _interval(differences: np.ndarray | None, gate: Gate) -> tuple[float, float] | None:

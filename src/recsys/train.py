@@ -46,6 +46,13 @@ def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
     return {name: each.detach().numpy().copy() for name, each in network.named_parameters()}
 
 
+def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Put back what `weights_of` a network like this one gave."""
+    with torch.no_grad():
+        for name, each in network.named_parameters():
+            each.copy_(torch.from_numpy(weights[name]))
+
+
 def one_cycle(progress: float, warm_up: float = 0.1) -> float:
     """Factor of the learning rate at ``progress`` (0 to 1): up linearly, then down to 0 along a cosine."""
     if progress < warm_up:

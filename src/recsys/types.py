@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numba import njit
@@ -19,6 +19,7 @@ PAD = -1
 """Fills short rows of row numbers; also the row number of whoever is unknown."""
 DAY = 86_400
 """Seconds."""
+Model = TypeVar("Model", covariant=True)
 
 
 def filled(shape: tuple[int, ...], value: float, dtype: type[np.generic]) -> np.ndarray:
@@ -272,6 +273,25 @@ class MergedCandidates:
         empty, deep = Candidates.none(n, k), (n, k, len(channels))
         ranks, scores = filled(deep, PAD, np.int32), filled(deep, np.nan, np.float32)
         return cls(tuple(channels), empty.items, empty.scores, ranks, scores)
+
+
+@dataclass(frozen=True)
+class WarmStart(Generic[Model]):
+    """A ``model`` that was fitted before, for one that goes on from it.
+
+    ``users`` (n_users,) and ``items`` (n_items,) int64 say which row each had then, PAD for who is new;
+    ``rows`` (n,) int64 are those of train to learn from now.
+    """
+
+    model: Model
+    users: np.ndarray
+    items: np.ndarray
+    rows: np.ndarray
+
+    @staticmethod
+    def moved(before: np.ndarray, places: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Vectors (n, d) float32 that stood ``before`` at ``places`` (n,), ``others`` (n, d) where PAD."""
+        return np.where((places == PAD)[:, None], others, before[places]).astype(np.float32)
 
 
 class Recall(Protocol):

@@ -366,3 +366,21 @@ def test_one_interaction_has_no_fold_and_says_so(folder):
     for split in ours.splits:
         with pytest.raises(DataError, match=f"split {split}: fold 'test' has no"):
             ours.fold(split, "test")
+
+
+# A day's end
+
+
+def test_of_what_comes_after_the_day_nothing_is_known(folder):
+    everything = ready(folder)
+    day = pd.to_datetime(np.median(everything.events.timestamp), unit="s").strftime("%Y-%m-%d")
+    end = (pd.Timestamp(day) + pd.Timedelta(days=1)).timestamp()
+    known = ready(folder, day=day)
+    assert 0 < len(known.events) == (everything.events.timestamp < end).sum() < len(everything.events)
+    assert len(known.users) == len(everything.users)
+
+
+@pytest.mark.parametrize(("day", "problem"), [("31.12.2000", "not a date"), ("1900-01-01", "nothing had")])
+def test_a_day_that_cannot_be_is_told(folder, day, problem):
+    with pytest.raises(DataError, match=problem):
+        ready(folder, day=day)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recsys.data.report import DataError
 from recsys.data.split import PARTS, GlobalTime, LeaveLastOut, make_splits, warmth
-from recsys.types import Interactions
+from recsys.types import DAY, Interactions
 
 FOLDS = PARTS[1:]
 
@@ -20,7 +20,13 @@ def interactions(rows):
 
 some = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 8), st.integers(1, 30)), min_size=1, max_size=80)
 splits = st.sampled_from(
-    [GlobalTime(), GlobalTime(late=0.2, valid=0.3, test=0.1), LeaveLastOut(), LeaveLastOut(late=3)]
+    [
+        GlobalTime(),
+        GlobalTime(late=0.2, valid=0.3, test=0.1),
+        GlobalTime(late=0.2, valid=2, test=1),
+        LeaveLastOut(),
+        LeaveLastOut(late=3),
+    ]
 )
 
 
@@ -54,6 +60,19 @@ def test_no_request_knows_what_comes_after_it(rows, split, name):
     assert (requests.history.timestamps[position] <= requests.now[history]).all()
     first = [fold.future.timestamp[fold.future.user_idx == user].min() for user in fold.users]
     assert (requests.now <= first).all()
+
+
+def test_days_are_counted_back_from_the_newest():
+    at = [0, 10, DAY, DAY + 5, 3 * DAY - 1, 3 * DAY, 3 * DAY + 7]
+    inter = interactions([(0, item, moment) for item, moment in enumerate(at)])
+    parts = GlobalTime(late=1, valid=1, test=1).parts(inter)
+    assert [PARTS[part] for part in parts] == ["early", "early", "late", "late", "valid", "test", "test"]
+
+
+def test_shares_and_days_may_stand_beside_each_other():
+    inter = interactions([(0, 0, moment) for moment in range(8)] + [(0, 0, 2 * DAY), (0, 0, 2 * DAY + 1)])
+    parts = GlobalTime(late=0.2, valid=0.3, test=1).parts(inter)
+    assert [PARTS[part] for part in parts] == [*["early"] * 3, *["late"] * 2, *["valid"] * 3, *["test"] * 2]
 
 
 @given(rows=some, name=st.sampled_from(FOLDS))

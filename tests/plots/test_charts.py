@@ -44,3 +44,15 @@ def test_settings_are_drawn_in_their_order_with_the_chosen_one():
     curve, chosen = axis.lines
     assert curve.get_xdata().tolist() == [16, 32]
     assert list(chosen.get_xdata()) == [16, 16]
+
+
+def test_days_are_drawn_in_their_order_a_panel_a_metric():
+    days = pd.to_datetime(["2020-01-02", "2020-01-01"])
+    ends = {"value": [0.1, -0.2], "low": [0, -0.3], "high": [0.2, 0]}
+    near, far = plots.by_day(
+        pd.concat([pd.DataFrame({"day": days, "metric": name, **ends}) for name in ("near", "far")]),
+        "ndcg",
+        "?",
+    ).axes
+    assert [tick.get_text() for tick in near.get_xticklabels()] == ["01-01", "01-02"]
+    assert (near.get_title(loc="left"), far.get_title(loc="left")) == ("near", "far")

@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_vectors_and_another_others(attributes, pas
 
 def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
     # One user: whatever the last items are, all earlier examples see the same histories.
-    for batch in tower_training.Examples(channel, past)(0):
+    for batch in tower_training.Examples(channel, past, np.arange(len(past)))(0):
         own = batch["item_rows"][: len(batch["history_ids"]), None]
         assert not (batch["history_ids"] == own).any()  # each item is met once, so never before itself
         assert (batch["history_age"] >= 0).all()
@@ -139,7 +139,7 @@ def test_held_back_items_leave_the_history_newest_first():
     )
     channel = TwoTowerRecall(held_back=1.0, held_back_items=10, **{**SMALL, "history_length": 1})
     gaps: set[int] = set()
-    for batch in tower_training.Examples(channel.fit(train), train)(0):
+    for batch in tower_training.Examples(channel.fit(train), train, np.arange(len(train)))(0):
         newest = batch["history_ids"][:, 0]
         known = newest > 0
         gaps.update((batch["item_rows"][: len(newest)] - newest)[known].tolist())

@@ -10,17 +10,21 @@ import typer
 from typer.exceptions import TyperException
 
 from recsys.cli import data, publishing, release
+from recsys.cli.capacity import capacity
 from recsys.cli.recommendations import recommend
 from recsys.cli.replay import replay
 from recsys.cli.similarity import similar
+from recsys.cli.training import train
 
 EXPECTED = {
     "recsys.cli.options": "ArgumentError",
+    "recsys.cli.training": "TrainingError",
     "recsys.data.report": "DataError",
     "recsys.artifacts": "ArtifactError",
     "recsys.release": "ReleaseError",
     "recsys.remote": "RemoteError",
     "recsys.business_rules": "RulesError",
+    "recsys.capacity.model": "CapacityError",
     "recsys.features.values": "FeatureError",
 }
 """Errors whose message says all that a person needs, by module."""
@@ -30,6 +34,8 @@ app = typer.Typer(name="recsys", add_completion=False, rich_markup_mode=None)
 app.command()(recommend)
 app.command()(similar)
 app.command()(replay)
+app.command()(train)
+app.command()(capacity)
 release.app.add_typer(publishing.app)
 app.add_typer(release.app, name="release")
 app.add_typer(data.app, name="data")
@@ -58,6 +64,7 @@ def recsys(
       recsys recommend --all --k 20 --out lists.parquet
       recsys similar --item "Toy Story (1995)"
       recsys release list
+      recsys train --mode partial
       recsys data check my-data/
     """  # noqa: D301
     if context.invoked_subcommand is None:

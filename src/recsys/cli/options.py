@@ -38,6 +38,8 @@ Releases = Annotated[
     typer.Option("--releases", metavar="DIR", envvar="RECSYS_RELEASES", help="Where releases are kept."),
 ]
 RELEASES = Path("artifacts/releases")
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="What the new release was made from.")]
+DATA = Path("artifacts/data")
 
 
 def folder_of(release: str | None, releases: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from recsys.cli.options import RELEASES, ArgumentError, Releases, folder_of
+from recsys.cli.options import DATA, RELEASES, ArgumentError, Data, Releases, folder_of
 from recsys.cli.release import Named, judged
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def publish(
     gate: Annotated[
         bool, typer.Option("--gate/--no-gate", help="Whether it must be as good as the one that answers.")
     ] = True,
+    data: Data = DATA,
     releases: Releases = RELEASES,
 ) -> None:
     """Publish a release and let it answer everywhere; exit code 1 where it is worse than the one that does.
@@ -53,7 +54,7 @@ def publish(
     Live.load(new.folder)
     before = there.live()
     if gate and before.id not in (None, new.id):
-        verdict = judged(new, there.pull(before.id, releases), [])
+        verdict = judged(new, there.pull(before.id, releases), data)
         if not verdict.passed:
             raise typer.Exit(1)
     there.upload(new)

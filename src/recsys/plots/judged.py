@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from recsys.columns import METRIC, SLICE, SYSTEM, VALUE
 from recsys.evaluate import ALL
@@ -154,6 +154,26 @@ def _forest(
         axis.set_xlabel(describe(name))
         axis.xaxis.set_major_locator(MaxNLocator(5))
         names_down(axis, labels)
+    return figure
+
+
+@styled
+def by_day(rows: pd.DataFrame, label: str, title: str) -> Picture:
+    """Shares with intervals, day after day, about 0; a panel a metric.
+
+    Columns: day (dates), metric, value, low, high.
+    """
+    every = list(dict.fromkeys(rows[METRIC]))
+    figure, axes = panels(title, len(every), sharey=True, width=1.6 + 3.6 * len(every), height=3.4)
+    for axis, metric in zip(axes, every, strict=True):
+        mine = rows[rows[METRIC] == metric].sort_values("day")
+        at = np.arange(len(mine))
+        intervals(axis, at, mine, across=False, color=COLOURS["item_cf"])
+        axis.axhline(0, color=INK, linewidth=1)
+        axis.set_xticks(at, [f"{day:%m-%d}" for day in mine["day"]])
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_title(metric, loc="left", fontsize=10)
+    axes[0].set_ylabel(words(label))
     return figure
 
 

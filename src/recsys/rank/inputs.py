@@ -95,6 +95,11 @@ class RankingInputs:
         )
         return cls(spec, encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item"))
 
+    def refreshed(self, attributes: Attributes) -> RankingInputs:
+        """The same spec for the users and items of today."""
+        users, items = attributes.users, attributes.items
+        return RankingInputs(self.spec, encoded(self.spec, users, "user"), encoded(self.spec, items, "item"))
+
     def request(self, features: CandidateFeatures, requests: Requests) -> dict[str, np.ndarray]:
         """Encode what is known of the n ``requests`` alone."""
         return self.spec.encode(features.request_frame(requests), REQUEST)

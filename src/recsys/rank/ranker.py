@@ -96,17 +96,22 @@ class Ranker:
         validate: Callable[[Self], Mapping[str, float]] | None = None,
     ) -> Self:
         """Train on the examples of one fold or more; ``log_`` gets a row an epoch, ``validate``'s in it."""
-        # Here, because scoring needs no torch.
-        from recsys.rank.training import train
-
         self.inputs_ = RankingInputs.fit(examples, attributes)
         self.calibration_ = {task: Platt() for task in self.tasks}
-        weights, self.log_ = train(
-            self, examples, None if validate is None else lambda weights: validate(self._use(weights))
-        )
-        self._use(weights)
+        self._train(examples, validate, None)
         self.calibration_ = self._calibrated(examples)
         return self
+
+    def fit_from(self, start: Self, examples: Sequence[Examples], attributes: Attributes) -> Self:
+        """Train from the weights of ``start`` on, with its encoders and its calibration.
+
+        Users and items of ``examples`` are as ``start`` numbers them; those of ``attributes`` as this one
+        shall from now on.
+        """
+        self.inputs_, self.calibration_ = start.inputs_, start.calibration_
+        weights = self._train(examples, None, start.weights_)
+        self.inputs_ = self.inputs_.refreshed(attributes)
+        return self._use(weights)
 
     def score(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Scores:
         """Score each candidate; a batch equals one by one."""
@@ -161,6 +166,20 @@ class Ranker:
             raise ArtifactError(
                 f"{folder / WEIGHTS}: these weights belong to another network ({error})"
             ) from error
+
+    def _train(
+        self,
+        examples: Sequence[Examples],
+        validate: Callable[[Self], Mapping[str, float]] | None,
+        start: Weights | None,
+    ) -> Weights:
+        # Here, because scoring needs no torch.
+        from recsys.rank.training import train
+
+        validated = None if validate is None else lambda weights: validate(self._use(weights))
+        weights, self.log_ = train(self, examples, validated, start)
+        self._use(weights)
+        return weights
 
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights

@@ -13,7 +13,7 @@ from recsys.inference import Weights
 from recsys.nn.losses import multi_task
 from recsys.rank.inputs import Examples, Inputs
 from recsys.rank.network import RankingNetwork
-from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
+from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
 from recsys.types import PAD
 
 if TYPE_CHECKING:
@@ -23,9 +23,15 @@ LABEL, INSIDE = "label.", "inside"
 
 
 def train(
-    ranker: Ranker, examples: Sequence[Examples], validate: Callable[[Weights], Mapping[str, float]] | None
+    ranker: Ranker,
+    examples: Sequence[Examples],
+    validate: Callable[[Weights], Mapping[str, float]] | None,
+    start: Weights | None,
 ) -> tuple[Weights, list[dict[str, float]]]:
-    """Train on ``examples``: the weights, and a row an epoch with what ``validate`` says of them then."""
+    """Train on ``examples``: the weights, and a row an epoch with what ``validate`` says of them then.
+
+    From the weights ``start`` on, where there are any.
+    """
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         labels = {task: batch[LABEL + task] for task in ranker.tasks}
@@ -33,6 +39,8 @@ def train(
 
     with reproducible(ranker.seed, ranker.threads):
         network = build(ranker)
+    if start is not None:
+        load_weights(network, start)
     log = fit(
         network,
         _Batches(ranker, examples),

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.recall.seen import best_unseen_products
-from recsys.types import PAD, Candidates, Histories, Interactions, Requests
+from recsys.types import PAD, Candidates, Histories, Interactions, Requests, WarmStart
 
 PARAMS = ("factors", "regularization", "iterations", "alpha", "seed")
 
@@ -31,7 +31,8 @@ class MfRecall:
     alpha: float = 1.0
     seed: int = 0
 
-    def fit(self, train: Interactions) -> Self:
+    def fit(self, train: Interactions, start: WarmStart[Self] | None = None) -> Self:
+        """Factorize ``train``; with ``start`` from its factors on, so that few iterations will do."""
         # Here, because serving fitted factors needs no implicit.
         from implicit.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
@@ -45,6 +46,13 @@ class MfRecall:
                 alpha=self.alpha,
                 random_state=self.seed,
             )
+            if start is not None:
+                # What is new starts as all did, near zero.
+                users, items = start.model.user_factors_, start.model.item_factors_
+                draw = np.random.default_rng(self.seed).random
+                drawn = 0.01 * draw((train.n_users, self.factors)), 0.01 * draw((train.n_items, self.factors))
+                model.user_factors = start.moved(users, start.users, drawn[0])
+                model.item_factors = start.moved(items, start.items, drawn[1])
             model.fit(train.matrix(), show_progress=False)
         return self._use(model.user_factors, model.item_factors)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -50,6 +50,18 @@ class TowerInputs:
         spec = FeatureSpec.fit(frames, attributes.columns)
         users, items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
         return cls(history, spec, users, items, rows)
+
+    def refreshed(self, train: Interactions, attributes: Attributes | None) -> Self:
+        """The same encoders for the users and items of today, of which ``train`` may have met more."""
+        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        rows = np.where(met, np.arange(1, train.n_items + 1), 0)
+        if attributes is None:
+            return replace(self, rows=rows)
+        users, items = (
+            encoded(self.spec, frame, entity)
+            for frame, entity in ((attributes.users, "user"), (attributes.items, "item"))
+        )
+        return replace(self, users=users, items=items, rows=rows)
 
     def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
         """Encode the history (n, length), its items as rows of the id embedding, and user and request."""

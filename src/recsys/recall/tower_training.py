@@ -18,19 +18,24 @@ from recsys.nn.losses import sampled_softmax
 from recsys.nn.pooling import HistoryPooling
 from recsys.nn.towers import ItemTower, TwoTower, UserTower, id_embedding
 from recsys.recall.tower_inputs import TowerInputs
-from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
-from recsys.types import Histories, Interactions, Requests
+from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
+from recsys.types import Histories, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
     from recsys.recall.two_tower import TwoTowerRecall
 
 ITEM_ROWS, LOG_Q = "item_rows", "log_q"
+IDS = "user.ids.weight"
+"""The one table of item ids, as torch names it: its row 0 stands for no item."""
 Trained = tuple[Weights, np.ndarray]
 """A network's weights, and its item vectors (n_items, d), zeros for items that train has not met."""
 
 
 def train(
-    channel: TwoTowerRecall, interactions: Interactions, validate: Callable[[Trained], Mapping[str, float]]
+    channel: TwoTowerRecall,
+    interactions: Interactions,
+    validate: Callable[[Trained], Mapping[str, float]],
+    start: WarmStart[TwoTowerRecall] | None,
 ) -> tuple[Trained, list[dict[str, float]]]:
     """Train both towers: what they are then, and a row an epoch with what ``validate`` says of them."""
 
@@ -41,9 +46,12 @@ def train(
 
     with reproducible(channel.seed, channel.threads):
         network = build(channel)
+    if start is not None:
+        _take_over(network, start)
+    rows = np.arange(len(interactions)) if start is None else start.rows
     log = fit(
         network,
-        Examples(channel, interactions),
+        Examples(channel, interactions, rows),
         loss,
         epochs=channel.epochs,
         learning_rate=channel.learning_rate,
@@ -68,6 +76,13 @@ def build(channel: TwoTowerRecall) -> TwoTower:
     )
 
 
+def _take_over(network: TwoTower, start: WarmStart[TwoTowerRecall]) -> None:
+    """Put in the weights that were learned before; new items keep what was drawn for them."""
+    weights, drawn = start.model.weights_, weights_of(network)[IDS]
+    items = start.moved(weights[IDS][1:], start.items, drawn[1:])
+    load_weights(network, {**weights, IDS: np.concatenate([drawn[:1], items])})
+
+
 def _embedding(
     spec: FeatureSpec, embedding_dim: int, shared: GroupedEmbedding | None = None
 ) -> GroupedEmbedding | None:
@@ -84,27 +99,28 @@ def _trained(network: TwoTower, inputs: TowerInputs) -> Trained:
 
 
 class Examples:
-    """Batches of train, shuffled anew each epoch; each example is a request and the item that was met."""
+    """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met."""
 
-    def __init__(self, channel: TwoTowerRecall, train: Interactions) -> None:
+    def __init__(self, channel: TwoTowerRecall, train: Interactions, rows: np.ndarray) -> None:
         self.channel = channel
         self.train = train
-        self.before = train.histories_before(np.arange(len(train)))
+        self.rows = rows
+        self.before = train.histories_before(rows)
         self.met = np.flatnonzero(channel.inputs_.rows)
         self.share = np.bincount(train.item_idx, minlength=train.n_items) / len(train)
 
     def __len__(self) -> int:
-        return -(-len(self.train) // self.channel.batch_size)
+        return -(-len(self.rows) // self.channel.batch_size)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([self.channel.seed, epoch])
-        order = rng.permutation(len(self.train))
+        order = rng.permutation(len(self.rows))
         for start in range(0, len(order), self.channel.batch_size):
             yield self._batch(order[start : start + self.channel.batch_size], rng)
 
-    def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        channel, train = self.channel, self.train
-        history = self._held_back(self.before[rows], rng)
+    def _batch(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
+        channel, train, rows = self.channel, self.train, self.rows[places]
+        history = self._held_back(self.before[places], rng)
         users = train.user_idx[rows].astype(np.int64)
         arrays = channel.inputs_.of_requests(Requests(users, train.timestamp[rows], history))
         items = np.concatenate([train.item_idx[rows], rng.choice(self.met, channel.uniform_negatives)])

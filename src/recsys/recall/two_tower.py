@@ -15,7 +15,7 @@ from recsys.inference import Weights, load_weights, save_weights, within
 from recsys.recall.seen import best_unseen_of, best_unseen_products, in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import UserTower
-from recsys.types import Candidates, Interactions, Requests
+from recsys.types import Candidates, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
     from recsys.nn.pooling import Kind
@@ -62,8 +62,13 @@ class TwoTowerRecall:
     threads: int = 1
     faiss_index: str | None = None
 
-    def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
-        """Train both towers.
+    def fit(
+        self,
+        train: Interactions,
+        validate: Callable[[Self], Mapping[str, float]] | None = None,
+        start: WarmStart[Self] | None = None,
+    ) -> Self:
+        """Train both towers; with ``start`` from its weights on, with its encoders, on its rows of ``train``.
 
         ``log_`` has one row an epoch: its loss, and what ``validate`` says of the channel as it stands then.
         """
@@ -73,8 +78,11 @@ class TwoTowerRecall:
         def validated(trained: tower_training.Trained) -> Mapping[str, float]:
             return validate(self._use(*trained)) if validate is not None else {}
 
-        self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
-        trained, self.log_ = tower_training.train(self, train, validated)
+        if start is None:
+            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
+        else:
+            self.inputs_ = start.model.inputs_.refreshed(train, self.attributes)
+        trained, self.log_ = tower_training.train(self, train, validated, start)
         return self._use(*trained)
 
     def recall(self, requests: Requests, k: int) -> Candidates:

@@ -1,0 +1,157 @@
+"""`recsys train`: the pipeline as a whole, on a sample or on what is new; then gate and publish."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli.options import DATA, RELEASES, ArgumentError, Releases
+from recsys.cli.release import judged
+
+if TYPE_CHECKING:
+    from recsys.release import Release
+    from recsys.remote import Live, Remote
+
+SAMPLE = Path(".sample")
+LIVE = Path("artifacts/live")
+"""Holds the release that answers while another one is made: partial training goes on from it."""
+PARTIAL = Path("artifacts/partial/releases")
+
+
+class Mode(StrEnum):
+    """What is learned from."""
+
+    FULL = "full"
+    SAMPLED = "sampled"
+    PARTIAL = "partial"
+
+
+class TrainingError(Exception):
+    """A stage failed; what it said stands above."""
+
+
+def train(
+    mode: Annotated[Mode, typer.Option("--mode", help="All data, a share of the users, or what is new.")],
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Whether it must be as good as the one that answers.")
+    ] = True,
+    publish: Annotated[
+        bool, typer.Option("--publish/--no-publish", help="Whether to publish it, where --remote says.")
+    ] = True,
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            "--remote",
+            metavar="s3://BUCKET/PREFIX",
+            envvar="RECSYS_REMOTE",
+            help="Where the release that answers is, and the new one is published.",
+        ),
+    ] = None,
+    releases: Releases = RELEASES,
+) -> None:
+    """Train, build a release and print where it is; exit code 1 where it is worse than the one that answers.
+
+    full runs what changed of the pipeline. sampled does so in .sample/ on a share of the users
+    (params.sample.yaml). partial prepares the data, and goes on from the release that answers with what
+    happened since. Both releases are measured on the new one's data. With --remote, a release that may
+    answer is published, and does; without, the one that answers is that of --releases.
+
+    \b
+    Examples:
+      recsys train --mode full
+      recsys train --mode partial --remote s3://models/recsys
+    """  # noqa: D301
+    from recsys.remote import Remote
+    from recsys.serving import Live as Answering
+
+    if not Path("dvc.yaml").is_file():
+        raise ArgumentError("no dvc.yaml here: run from the root of the repository")
+    there = Remote(remote) if remote else None
+    before = there.live() if there else None
+    live = _kept(there, before, releases)
+    root, made = _made(mode, live)
+    Answering.load(made.folder)
+    if gate and live is not None and live.id != made.id and not judged(made, live, root / DATA).passed:
+        typer.echo(made.folder)
+        raise typer.Exit(1)
+    if publish and there is not None and before is not None:
+        there.upload(made)
+        if before.id != made.id:
+            there.point(made.id, before)
+    typer.echo(made.folder)
+
+
+def _kept(there: Remote | None, before: Live | None, releases: Path) -> Release | None:
+    """The release that answers, where stages do not touch it; None where there is none yet."""
+    from recsys.release import live_id, load, verify
+
+    shutil.rmtree(LIVE, ignore_errors=True)
+    if there is not None and before is not None:
+        return there.pull(before.id, LIVE) if before.id else None
+    id_ = live_id(releases)
+    if id_ is None:
+        return None
+    shutil.copytree(verify(releases / id_).folder, LIVE / id_)
+    return load(LIVE / id_)
+
+
+def _made(mode: Mode, live: Release | None) -> tuple[Path, Release]:
+    """Train; the folder that it was done in, and the release."""
+    from recsys.release import ReleaseError, list_releases
+
+    root = SAMPLE if mode is Mode.SAMPLED else Path()
+    if mode is Mode.PARTIAL:
+        if live is None:
+            raise ArgumentError("no release answers yet that partial training could go on from")
+        shutil.rmtree(PARTIAL, ignore_errors=True)
+        _run("dvc", "repro", "data")
+        _run("python", "notebooks/run.py", "partial")
+    else:
+        if mode is Mode.SAMPLED:
+            _run("python", "notebooks/sample.py", "params.sample.yaml", str(SAMPLE))
+        _reproduce(root)
+    folder = PARTIAL if mode is Mode.PARTIAL else root / RELEASES
+    found = list_releases(folder)
+    if not found:
+        raise ReleaseError(f"{folder}: no release was made")
+    return root, found[-1]
+
+
+def _reproduce(root: Path) -> None:
+    """All stages; splits need nothing of each other, and run side by side."""
+    _run("dvc", "repro", "data", cwd=root)
+    told = subprocess.run(
+        ["dvc", "stage", "list", "--name-only"], cwd=root, env=_environment(), capture_output=True, check=True
+    )
+    stages = told.stdout.decode().split()
+    splits = dict.fromkeys(name.partition("@")[2] for name in stages if "@" in name)
+    # `--single-item`, for a process that looked at `data` too would find it locked by the other.
+    commands = [
+        ["dvc", "repro", "--single-item", *(name for name in stages if name.endswith(f"@{split}"))]
+        for split in splits
+    ]
+    running = [subprocess.Popen(command, cwd=root, env=_environment()) for command in commands]
+    if failed := [command for command, each in zip(commands, running, strict=True) if each.wait()]:
+        raise TrainingError(f"{' '.join(failed[0][:3])} failed")
+    _run("dvc", "repro", cwd=root)
+
+
+def _run(*command: str, cwd: Path = Path()) -> None:
+    """Run a command; what it says is seen."""
+    try:
+        subprocess.run(command, cwd=cwd, env=_environment(), check=True)
+    except subprocess.CalledProcessError as error:
+        raise TrainingError(f"{' '.join(command)} failed, see above") from error
+
+
+def _environment() -> dict[str, str]:
+    """Programs of this environment first; the modules of the folder it runs in."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return os.environ | {"PATH": path, "PYTHONPATH": "src", "PYTHONHASHSEED": "0"}

@@ -1,0 +1,103 @@
+"""Partial training: a recommender goes on learning from what is new since it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from recsys.business_rules import Rules
+from recsys.catalogue import Catalogue, Renumbering
+from recsys.data.dataset import Dataset
+from recsys.data.report import DataError
+from recsys.data.split import Fold
+from recsys.features.attributes import Attributes
+from recsys.features.candidates import CandidateFeatures
+from recsys.pipeline import Recommender
+from recsys.rank.inputs import Examples
+from recsys.rank.ranker import Ranker
+from recsys.types import Interactions, Recall, WarmStart
+
+WARM = ("mf", "two_tower")
+"""Channels that go on from what they learned; the others are counted anew."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """How to go on: what `TwoTowerRecall`, `MfRecall` and `Ranker` do otherwise than when they were made.
+
+    Beside each new interaction the towers see ``replay`` old ones again, drawn by ``seed``: from a day's
+    events alone they would forget. ``segment`` and ``attribute`` name what popular and user_cf go by.
+    """
+
+    two_tower: Mapping[str, Any] = field(default_factory=dict)
+    mf: Mapping[str, Any] = field(default_factory=dict)
+    ranker: Mapping[str, Any] = field(default_factory=dict)
+    replay: float = 1.0
+    segment: str | None = None
+    attribute: str | None = None
+    seed: int = 0
+
+    def __call__(self, live: Recommender, dataset: Dataset, past: Interactions, rules: Rules) -> Recommender:
+        """A recommender that knows ``past``, of which ``live`` knew a part.
+
+        What is only counted (popular, item_cf, user_cf, statistics, clusters) is counted anew; factors,
+        towers and ranker go on from their weights, with their encoders. Users and items are told apart by
+        their ids, so there may be new ones. DataError where nothing is new.
+        """
+        catalogue, attributes = Catalogue.of(dataset), Attributes.of(dataset)
+        new = past.timestamp >= live.now
+        if not new.any():
+            raise DataError(f"nothing happened after {live.now - 1}, the newest event of the live release")
+        renumbering = Renumbering.between(live.catalogue, catalogue)
+        return Recommender(
+            catalogue=catalogue,
+            past=past,
+            channels=self._channels(live, dataset, past, renumbering),
+            merging=live.merging,
+            features=CandidateFeatures.fit(
+                past, dataset.items, dataset.spec.category, live.features.statistics.windows
+            ),
+            ranker=self._ranker(live, renumbering.backwards(past[new]), attributes),
+            reranking=live.reranking,
+            rules=rules,
+        )
+
+    def _channels(
+        self, live: Recommender, dataset: Dataset, past: Interactions, renumbering: Renumbering
+    ) -> dict[str, Recall]:
+        told: dict[str, Mapping[str, Any]] = {
+            "popular": {"segments": dataset.user_codes(self.segment)},
+            "item_cf": {"categories": Catalogue.of(dataset).category_bits()},
+            "user_cf": {"attributes": dataset.user_codes(self.attribute)},
+            "mf": self.mf,
+            "two_tower": {"attributes": Attributes.of(dataset), **self.two_tower},
+        }
+        rows = self._rows(past.timestamp >= live.now)
+        channels: dict[str, Any] = {}
+        for name, before in live.channels.items():
+            if name == "cluster":
+                told[name] = {"item_vectors": channels["two_tower"].item_vectors}
+            start = WarmStart(before, renumbering.users, renumbering.items, rows)
+            channel: Any = replace(before, **told.get(name, {}))  # type: ignore[type-var]
+            channels[name] = channel.fit(past, start=start) if name in WARM else channel.fit(past)
+        return channels
+
+    def _rows(self, new: np.ndarray) -> np.ndarray:
+        """Places of what is new, and of what is seen again."""
+        rows, old = np.flatnonzero(new), np.flatnonzero(~new)
+        n = min(round(self.replay * len(rows)), len(old))
+        again = np.random.default_rng(self.seed).choice(old, n, replace=False)
+        return np.concatenate([rows, again])
+
+    def _ranker(self, live: Recommender, since: Interactions, attributes: Attributes) -> Ranker:
+        """It learns from what ``live`` would have shown, at its last moment, to those who came back."""
+        users = np.unique(since.user_idx).astype(np.int64)
+        fold = Fold(live.past, since, users, np.full(len(users), live.now))
+        rows = np.flatnonzero(fold.hot)
+        merged = live.recall(fold.requests(rows))
+        examples = Examples.of(live.features, fold, rows, merged, live.ranker.tasks)
+        ranker = replace(live.ranker, **self.ranker)
+        return ranker.fit_from(live.ranker, [examples] if len(rows) else [], attributes)
