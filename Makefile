@@ -5,19 +5,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
 USER_ID ?= 1016
 
-# The splits need nothing of each other: a process for each, then what waits for both. `--single-item`, for a
-# process that looked at `data` too would find it locked by the other.
-REPRO = dvc repro data \
-	&& dvc stage list --name-only | sed -n 's/^evaluation@//p' \
-	| xargs -P 2 -I SPLIT sh -c 'dvc repro --single-item $$(dvc stage list --name-only | grep @SPLIT$$)' \
-	&& dvc repro
-
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline sample serve stack test lint check lab bench lock clean
+.PHONY: help setup pipeline sample serve stack image test lint check lab bench lock clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,12 +23,11 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 pipeline: setup  ## data, training, evaluation, release; then one user's recommendations
-	$(REPRO)
+	recsys train --mode full --no-gate
 	recsys recommend --user $(USER_ID) --k 10 --explain
 
 sample: setup  ## the same on a seeded share of the users, in .sample/; the full artifacts stay as they are
-	python notebooks/sample.py params.sample.yaml .sample
-	cd .sample && PYTHONPATH=src && export PYTHONPATH && $(REPRO)
+	recsys train --mode sampled --no-gate
 	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
 
 serve: setup  ## the newest release as a service with its page, on http://localhost:3000
@@ -44,6 +36,9 @@ serve: setup  ## the newest release as a service with its page, on http://localh
 
 stack: setup  ## two replicas behind HAProxy, Redis and S3 as processes of this machine, on http://localhost:3000
 	python deploy/stack.py
+
+image: setup  ## the container images, built by podman, run with no rights and compared with the command line; as root
+	python benchmarks/image/run.py
 
 test: setup  ## all tests
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
@@ -60,7 +55,7 @@ check: lint  ## what must hold before a commit: lint, and all tests but the slow
 lab: setup  ## JupyterLab on the notebooks
 	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab
 
-bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle machine with redis-server and haproxy; over an hour
+bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle machine with redis-server, haproxy and podman; over an hour
 	set -e; for each in benchmarks/*/run.py benchmarks/serving/growth.py benchmarks/serving/parity.py; do \
 		echo $$each; python $$each; done
 

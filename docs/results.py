@@ -1,18 +1,21 @@
-"""Write the tables of README.md from reports/: `python docs/results.py` (`--check` only compares)."""
+"""Write the tables of documents from reports/: `python docs/results.py` (`--check` only compares)."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import capacity_tables
 import pandas as pd
 
 from recsys.artifacts import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+CAPACITY = ROOT / "docs" / "capacity.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -77,25 +80,85 @@ def drills() -> str:
     return "\n".join(lines)
 
 
-def rendered() -> str:
-    """README.md with its tables as reports/ has them."""
-    results = "\n\n".join(table(split) for split in SPLITS)
-    blocks = {"results": results, "serving": serving(), "drills": drills()}
-    text = README.read_text()
-    for name, told in blocks.items():
+def week() -> str:
+    """What a simulated week of partial training gave, against full training."""
+    run = read_json(BENCHMARKS / "week.json")
+    days = pd.DataFrame(run["days"])
+    seconds = days.groupby("mode")["cpu_seconds"].median()
+    lines = ["|  | full | partial | difference |", "| --- | ---: | ---: | ---: |"]
+    lines.append(
+        f"| seconds of a processor | {seconds['full']:,.0f} | {seconds['partial']:,.0f} | "
+        f"{run['times_as_fast']['cpu_seconds']:.1f} times as fast |"
+    )
+    for name, told in run["quality"].items():
+        question, _, system = name.partition(", ")
+        if system == "partial":
+            interval = f"{told['low']:+.1%} to {told['high']:+.1%}"
+            cells = [f"{told['full']:.3f}", f"{told['value']:.3f}", f"{told['difference']:+.1%} ({interval})"]
+            lines.append(f"| {question} | {' | '.join(cells)} |")
+    partial = days[days["mode"] == "partial"]
+    first, last = partial["day"].agg(["min", "max"])
+    lines += [
+        "",
+        f"{first} to {last}: medians of time; means over users and days, of the lists "
+        "of those who came back on the day, or within a week of it. "
+        f"The gate let {partial['passed'].sum()} of {len(partial)} partial releases through.",
+    ]
+    return "\n".join(lines)
+
+
+def image() -> str:
+    """The images, and what they did."""
+    run = read_json(BENCHMARKS / "image.json")
+    lines = [
+        "| image | MB | ready after, s | started again, s | lists as of `recsys recommend` | p50, ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, told in run["images"].items():
+        ready = told["seconds_until_ready"]
+        cells = [f"{told['megabytes']:.0f}", f"{ready['first']:.1f}", f"{ready['again']:.1f}"]
+        cells += [f"{told['identical_lists']:,} of {told['users']:,}", f"{told['p50_ms']:.2f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def results() -> str:
+    """Of both splits."""
+    return "\n\n".join(table(split) for split in SPLITS)
+
+
+BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    README: {
+        "results": results,
+        "serving": serving,
+        "drills": drills,
+        "image": image,
+        "week": week,
+        **capacity_tables.README,
+    },
+    CAPACITY: capacity_tables.CAPACITY,
+}
+"""What stands between marks of its name, by document."""
+
+
+def rendered(document: Path) -> str:
+    """The document with its tables as reports/ has them."""
+    text = document.read_text()
+    for name, told in BLOCKS[document].items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = block.sub(lambda found, told=told: f"{found[1]}\n{told}\n\n{found[2]}", text)
+        text = block.sub(lambda found, told=told: f"{found[1]}\n{told()}\n\n{found[2]}", text)
     return text
 
 
 def main() -> int:
-    """0 when README.md is written, or equal with ``--check``; 1 when it differs."""
+    """0 when all is written, or equal with ``--check``; 1 when it differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where they differ")
-    text = rendered()
+    texts = {document: rendered(document) for document in BLOCKS}
     if parser.parse_args().check:
-        return int(text != README.read_text())
-    README.write_text(text)
+        return int(any(text != document.read_text() for document, text in texts.items()))
+    for document, text in texts.items():
+        document.write_text(text)
     return 0
 
 
