@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -58,21 +59,32 @@ def server() -> Iterator[SimpleNamespace]:
 
 
 @pytest.fixture
-def who_answers(program, tmp_path, monkeypatch, balance):
-    """Ask for a user's list: the port of the server that answers."""
+def balance():
+    """What HAPROXY_BALANCE says."""
+    return ""
+
+
+@pytest.fixture
+def proxy(program, tmp_path, monkeypatch, balance):
     program("haproxy")
     monkeypatch.setenv("HAPROXY_BALANCE", balance)
     with ExitStack() as stack:
         proxy = Proxy(tmp_path, [stack.enter_context(server()) for _ in range(2)], free_port())
         stack.callback(proxy.stop)
         proxy.start()
+        yield proxy
 
-        def ask(user_id):
-            body = json.dumps({"user_id": user_id, "k": 5}).encode()
-            with urllib.request.urlopen(f"{proxy.url}/recommend", body) as answer:
-                return answer.read()
 
-        yield ask
+@pytest.fixture
+def who_answers(proxy):
+    """Ask for a user's list: the port of the server that answers."""
+
+    def ask(user_id):
+        body = json.dumps({"user_id": user_id, "k": 5}).encode()
+        with urllib.request.urlopen(f"{proxy.url}/recommend", body) as answer:
+            return answer.read()
+
+    return ask
 
 
 @pytest.mark.parametrize("balance", ["", "hash"])
@@ -88,3 +100,8 @@ def test_a_user_goes_to_one_replica_and_users_to_both(who_answers):
 @pytest.mark.parametrize("balance", ["roundrobin"])
 def test_in_turn_a_user_goes_to_both(who_answers):
     assert sorted(Counter(who_answers("u1") for _ in range(20)).values()) == [10, 10]
+
+
+def test_who_connects_and_asks_nothing_is_told_nothing(proxy):
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as connection:
+        assert connection.recv(1000) == b""  # closed after `timeout http-request`, without a 408
