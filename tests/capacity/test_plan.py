@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,19 +8,9 @@ import pytest
 from recsys.artifacts import write_json
 from recsys.capacity import CapacityError, Measured, Want, plan
 from recsys.cli import main
+from recsys.cli.capacity import capacity
 
-WANT = Want(
-    rps=5000,
-    p99_ms=50,
-    users=1e6,
-    items=1e5,
-    interactions=150,
-    events=50,
-    cores=8,
-    memory_gb=32,
-    utilization=0.7,
-    price=0.4,
-)
+WANT = Want(rps=5000, p99_ms=50)
 
 
 @pytest.fixture
@@ -141,3 +132,10 @@ def test_it_needs_neither_torch_nor_pandas_nor_matplotlib(curve):
     asked = f"import sys; from recsys.cli import main; main({arguments}); print({heavy} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_command_wants_by_default_what_is_documented():
+    told = {name: each.default for name, each in inspect.signature(capacity).parameters.items()}
+    del told["rps"], told["p99_ms"], told["curve"]
+    price, memory = told.pop("machine_price"), told.pop("memory")
+    assert replace(WANT, **told, price=price, memory_gb=memory) == WANT

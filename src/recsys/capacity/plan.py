@@ -33,14 +33,14 @@ class Want:
 
     rps: float
     p99_ms: float
-    users: float
-    items: float
-    interactions: float
-    events: float
-    cores: int
-    memory_gb: float
-    utilization: float
-    price: float
+    users: float = 1e6
+    items: float = 1e5
+    interactions: float = 150
+    events: float = 50
+    cores: int = 8
+    memory_gb: float = 32
+    utilization: float = 0.7
+    price: float = 0.4
 
 
 @dataclass(frozen=True)
