@@ -138,6 +138,12 @@ class Remote:
                 Bucket=self._bucket, Key=self._key("releases", release.id, MANIFEST), Body=manifest
             )
 
+    def publish(self, release: Release, before: Live) -> None:
+        """Send a release and let it answer; ConflictError where the pointer has moved since ``before``."""
+        self.upload(release)
+        if before.id != release.id:
+            self.point(release.id, before)
+
     def pull(self, id_: str, into: Path) -> Release:
         """Fetch a release to ``into/<id>/``, whole and verified or not at all; at once where it is there."""
         folder = into / id_

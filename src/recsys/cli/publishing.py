@@ -57,9 +57,7 @@ def publish(
         verdict = judged(new, there.pull(before.id, releases), data)
         if not verdict.passed:
             raise typer.Exit(1)
-    there.upload(new)
-    if before.id != new.id:
-        there.point(new.id, before)
+    there.publish(new, before)
     typer.echo(new.id)
 
 

@@ -82,9 +82,7 @@ def train(
         typer.echo(made.folder)
         raise typer.Exit(1)
     if publish and there is not None and before is not None:
-        there.upload(made)
-        if before.id != made.id:
-            there.point(made.id, before)
+        there.publish(made, before)
     typer.echo(made.folder)
 
 
