@@ -10,6 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 OUT = -1e9
 """Logit of what does not count."""
+PART = 128
+"""Users whose logits are computed at once: so many stay in a core's cache."""
 
 
 def sampled_softmax(
@@ -30,6 +32,42 @@ def sampled_softmax(
     accidental = item_ids[: len(users), None] == item_ids
     accidental[own, own] = False
     return nn.functional.cross_entropy(logits.masked_fill(accidental, OUT), own)
+
+
+def full_softmax(users: Tensor, items: Tensor, own: Tensor) -> Tensor:
+    """Softmax cross-entropy of each user's ``own`` (b,) item against all, mean over users.
+
+    ``users`` (b, d), ``items`` (m, d). For the (b, m) logits there is no memory: a part of the users after
+    the other has its loss and its gradients computed at once.
+    """
+    return _FullSoftmax.apply(users, items, own)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _FullSoftmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, users, items, own):  # type: ignore[no-untyped-def]
+        by_users, by_items = torch.empty_like(users), torch.zeros_like(items)
+        loss = torch.zeros((), device=users.device)
+        for start in range(0, len(users), PART):
+            part = slice(start, start + PART)
+            at = own[part, None]
+            logits = users[part] @ items.T
+            logits -= logits.amax(dim=1, keepdim=True)
+            loss -= logits.gather(1, at).sum()
+            total = logits.exp_().sum(dim=1, keepdim=True)
+            loss += total.log().sum()
+            logits /= total
+            logits.scatter_add_(1, at, torch.full(at.shape, -1.0, device=users.device))
+            torch.mm(logits, items, out=by_users[part])
+            by_items.addmm_(logits.T, users[part])
+        ctx.save_for_backward(by_users, by_items)
+        ctx.n = max(len(users), 1)
+        return loss / ctx.n
+
+    @staticmethod
+    def backward(ctx, scale):  # type: ignore[no-untyped-def]
+        by_users, by_items = ctx.saved_tensors
+        return by_users * (scale / ctx.n), by_items * (scale / ctx.n), None
 
 
 def multi_task(

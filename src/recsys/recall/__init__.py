@@ -14,6 +14,7 @@ CHANNELS: dict[str, str] = {
     "mf": "recsys.recall.mf:MfRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
+    "sequence": "recsys.recall.sequence:SequenceRecall",
 }
 
 
