@@ -34,6 +34,22 @@ def sampled_softmax(
     return nn.functional.cross_entropy(logits.masked_fill(accidental, OUT), own)
 
 
+def sampled_negatives(users: Tensor, items: Tensor, item_ids: Tensor, temperature: float, n: int) -> Tensor:
+    """Softmax cross-entropy of each user's own item against ``n`` of the extra negatives.
+
+    Arguments as `sampled_softmax`'s; each user takes the next ``n`` of the rows after b, all where there are
+    fewer.
+    """
+    b, extra = len(users), len(items) - len(users)
+    place = torch.arange(b, device=users.device)[:, None] * n
+    rows = b + (place + torch.arange(min(n, extra), device=users.device)) % extra
+    own = (users * items[:b]).sum(dim=1, keepdim=True)
+    others = torch.einsum("bd,bnd->bn", users, items[rows])
+    others = others.masked_fill(item_ids[rows] == item_ids[:b, None], OUT)
+    logits = torch.cat([own, others], dim=1) / temperature
+    return nn.functional.cross_entropy(logits, torch.zeros_like(item_ids[:b]))
+
+
 def full_softmax(users: Tensor, items: Tensor, own: Tensor) -> Tensor:
     """Softmax cross-entropy of each user's ``own`` (b,) item against all, mean over users.
 

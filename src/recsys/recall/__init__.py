@@ -15,6 +15,7 @@ CHANNELS: dict[str, str] = {
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
     "sequence": "recsys.recall.sequence:SequenceRecall",
+    "youtube_dnn": "recsys.recall.youtube_dnn:YoutubeDnnRecall",
 }
 
 
