@@ -16,6 +16,7 @@ CHANNELS: dict[str, str] = {
     "cluster": "recsys.recall.cluster:ClusterRecall",
     "sequence": "recsys.recall.sequence:SequenceRecall",
     "youtube_dnn": "recsys.recall.youtube_dnn:YoutubeDnnRecall",
+    "mind": "recsys.recall.mind:MindRecall",
 }
 
 
