@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.nn.losses import full_softmax, sampled_softmax
+from recsys.nn.losses import full_softmax, sampled_negatives, sampled_softmax
 
 USERS = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 ITEMS = torch.tensor([[0.8, 0.6], [0.0, 1.0], [1.0, 0.0]])
@@ -54,3 +54,21 @@ def test_full_softmax_is_the_cross_entropy_over_all_items_and_so_are_its_gradien
 
 def test_full_softmax_of_nobody_is_zero():
     assert full_softmax(torch.zeros(0, 2), torch.ones(3, 2), torch.zeros(0, dtype=torch.int64)) == 0
+
+
+def test_sampled_negatives_is_the_softmax_over_the_own_item_and_so_many_others():
+    users, items = torch.eye(2), torch.tensor([[1.0, 0], [0, 1], [0.5, 0.5], [0.2, 0.1], [0, 0.7]])
+    # User 0 takes the extra rows 2 and 3, user 1 row 4 and again 2.
+    logits = torch.tensor([[1, 0.5, 0.2], [1, 0.7, 0.5]]) / 0.5
+    expected = torch.nn.functional.cross_entropy(logits, torch.zeros(2, dtype=torch.int64))
+    got = sampled_negatives(users, items, torch.tensor([1, 2, 3, 4, 5]), temperature=0.5, n=2)
+    torch.testing.assert_close(got, expected)
+
+
+def test_a_negative_that_is_the_own_item_does_not_count():
+    users, items = torch.eye(2)[:1], torch.tensor([[1.0, 0], [1.0, 0], [0, 1]])
+    ids = torch.tensor([1, 1, 2])
+    both = sampled_negatives(users, items, ids, temperature=0.5, n=2)
+    torch.testing.assert_close(
+        both, sampled_negatives(users, items[[0, 2]], ids[[0, 2]], temperature=0.5, n=2)
+    )
