@@ -90,10 +90,9 @@ def test_what_was_liked_better_counts_more(past, pooling):
 
 
 def test_ten_negatives_train_too_and_otherwise(attributes, past, channel):
-    other = YoutubeDnnRecall(attributes=attributes, loss="sampled_negatives", **{**SMALL, "epochs": 3}).fit(
-        past
-    )
-    assert other.log_[-1]["loss"] < other.log_[0]["loss"] < np.log(11)
+    params = SMALL | {"loss": "sampled_negatives", "learning_rate": 0.01, "epochs": 3}
+    other = YoutubeDnnRecall(attributes=attributes, **params).fit(past)
+    assert other.log_[-1]["loss"] < other.log_[0]["loss"]
     assert not np.array_equal(other.item_vectors, channel.item_vectors)
 
 
