@@ -64,7 +64,7 @@ class SequenceRecall:
         return self._use(weights)
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return in_blocks(requests, k, lambda block: self._answer(block, k))
+        return in_blocks(requests, k, lambda block: self.nearest(self.user_vectors(block), block, k))
 
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """What is expected next, (n, embedding_dim) float32; zeros where nothing is known."""
@@ -73,6 +73,10 @@ class SequenceRecall:
             if (history := self.inputs_.of_request(requests, row)) is not None:
                 vectors[row] = self.encoder_.vector(history)
         return vectors
+
+    def nearest(self, vectors: np.ndarray, requests: Requests, k: int) -> Candidates:
+        """Top ``k`` for ``vectors`` (n, embedding_dim) of who asks, without what the histories hold."""
+        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
 
     @property
     def item_vectors(self) -> np.ndarray:
@@ -106,7 +110,3 @@ class SequenceRecall:
         self.item_vectors_ = weights["ids.weight"][self.inputs_.rows]
         self.unmet_ = np.flatnonzero(self.inputs_.rows == 0)
         return self
-
-    def _answer(self, requests: Requests, k: int) -> Candidates:
-        vectors = self.user_vectors(requests)
-        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
