@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 OUT = -1e9
 """Logit of what does not count."""
-PART = 128
+PART = 64
 """Users whose logits are computed at once: so many stay in a core's cache."""
 
 
@@ -63,19 +63,19 @@ class _FullSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx, users, items, own):  # type: ignore[no-untyped-def]
         by_users, by_items = torch.empty_like(users), torch.zeros_like(items)
-        loss = torch.zeros((), device=users.device)
+        loss = -(users * items[own]).sum()
         for start in range(0, len(users), PART):
             part = slice(start, start + PART)
-            at = own[part, None]
             logits = users[part] @ items.T
-            logits -= logits.amax(dim=1, keepdim=True)
-            loss -= logits.gather(1, at).sum()
-            total = logits.exp_().sum(dim=1, keepdim=True)
-            loss += total.log().sum()
-            logits /= total
-            logits.scatter_add_(1, at, torch.full(at.shape, -1.0, device=users.device))
-            torch.mm(logits, items, out=by_users[part])
-            by_items.addmm_(logits.T, users[part])
+            most = logits.amax(dim=1, keepdim=True)
+            shares = logits.sub_(most).exp_()
+            total = shares.sum(dim=1, keepdim=True)
+            loss += (total.log() + most).sum()
+            torch.mm(shares, items, out=by_users[part])
+            by_users[part] /= total
+            by_items.addmm_(shares.T, users[part] / total)
+        by_users -= items[own]
+        by_items.index_add_(0, own, -users)
         ctx.save_for_backward(by_users, by_items)
         ctx.n = max(len(users), 1)
         return loss / ctx.n
