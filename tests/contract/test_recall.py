@@ -17,6 +17,9 @@ SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01, "threads": 1},
     "cluster": {"n_clusters": 4, "n_probe": 2},
+    "sequence": {"embedding_dim": 16, "history_length": 8, "batch_size": 128, "learning_rate": 0.01},
+    "youtube_dnn": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
+    "mind": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
 }
 """Hyperparameters of channels whose defaults are meant for more data."""
 FLOOR = {"popular": 0.15}

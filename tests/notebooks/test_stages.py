@@ -42,6 +42,7 @@ def test_every_notebook_shows_figures(repository):
         "20_cf.ipynb": 7,
         "25_mf.ipynb": 3,
         "30_two_tower.ipynb": 8,
+        "33_sequence.ipynb": 7,
         "40_clustering.ipynb": 5,
         "45_merging.ipynb": 6,
         "50_mmoe.ipynb": 6,

@@ -16,6 +16,9 @@ CHANNELS: dict[str, str] = {
     "mf": "recsys.recall.mf:MfRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
+    "sequence": "recsys.recall.sequence:SequenceRecall",
+    "youtube_dnn": "recsys.recall.youtube_dnn:YoutubeDnnRecall",
+    "mind": "recsys.recall.mind:MindRecall",
 }
 
 
