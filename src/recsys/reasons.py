@@ -13,6 +13,7 @@ LISTED = "listed"
 OF_CHANNEL = {
     "item_cf": "goes with what you have had",
     "user_cf": "people with your taste had it lately",
+    "swing": "goes with what you have had",
     "mf": "fits your taste as a whole",
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",

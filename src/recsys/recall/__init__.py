@@ -11,6 +11,7 @@ CHANNELS: dict[str, str] = {
     "popular": "recsys.recall.popular:PopularRecall",
     "item_cf": "recsys.recall.item_cf:ItemCfRecall",
     "user_cf": "recsys.recall.user_cf:UserCfRecall",
+    "swing": "recsys.recall.swing:SwingRecall",
     "mf": "recsys.recall.mf:MfRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
