@@ -17,6 +17,8 @@ OF_CHANNEL = {
     "mf": "fits your taste as a whole",
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",
+    "item2vec": "met beside what you have had",
+    "graph": "a short way from what you have had",
     FALLBACK: "popular with everyone",
     LISTED: "from the list made for you",
 }

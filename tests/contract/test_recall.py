@@ -17,6 +17,8 @@ SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01, "threads": 1},
     "cluster": {"n_clusters": 4, "n_probe": 2},
+    "item2vec": {"embedding_dim": 16, "epochs": 30},
+    "graph": {"embedding_dim": 16},
 }
 """Hyperparameters of channels whose defaults are meant for more data."""
 FLOOR = {"popular": 0.15}

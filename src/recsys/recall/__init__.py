@@ -15,6 +15,8 @@ CHANNELS: dict[str, str] = {
     "mf": "recsys.recall.mf:MfRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
+    "item2vec": "recsys.recall.item2vec:Item2VecRecall",
+    "graph": "recsys.recall.graph:GraphRecall",
 }
 
 
