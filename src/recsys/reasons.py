@@ -19,6 +19,8 @@ OF_CHANNEL = {
     "cluster": "from a group of items you like",
     "item2vec": "met beside what you have had",
     "graph": "a short way from what you have had",
+    "content": "told of in the same words as what you have had",
+    "fresh": "new, and like what you have had",
     FALLBACK: "popular with everyone",
     LISTED: "from the list made for you",
 }

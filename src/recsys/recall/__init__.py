@@ -17,6 +17,8 @@ CHANNELS: dict[str, str] = {
     "cluster": "recsys.recall.cluster:ClusterRecall",
     "item2vec": "recsys.recall.item2vec:Item2VecRecall",
     "graph": "recsys.recall.graph:GraphRecall",
+    "content": "recsys.recall.content:ContentRecall",
+    "fresh": "recsys.recall.fresh:FreshRecall",
 }
 
 
