@@ -21,7 +21,7 @@ from recsys.recall import channel
 from recsys.recall.merge import Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
-from recsys.rerank import Reranker, Traits
+from recsys.rerank import Diversity, Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ FULL, UNRANKED = "full", "unranked"
 class Merging:
     """How channels' candidates become one list: ``k`` of them, ``depth`` from each channel.
 
-    ``quotas`` gives a channel another depth, ``weights`` another weight than 1.
+    ``weights`` names the `channels`, with 0 those that are not asked; ``quotas`` gives one another depth.
     """
 
     k: int = 300
@@ -52,6 +52,11 @@ class Merging:
             within, max(self.k, k), weights=self.weights, method=self.method, smoothing=self.smoothing
         )
 
+    @property
+    def channels(self) -> list[str]:
+        """Names of those that are asked."""
+        return [name for name, weight in self.weights.items() if weight > 0]
+
     def quota(self, channel: str, k: int = 0) -> int:
         """How many candidates ``channel`` is asked for, where at least ``k`` are wanted."""
         return max(self.quotas.get(channel, self.depth), k)
@@ -65,7 +70,8 @@ class Reranking:
     """
 
     pool: int = 100
-    mmr_lambda: float = 1.0
+    diversity: Diversity = "mmr"
+    relevance_weight: float = 1.0
     window: int = 0
     limit: int = 1
     fresh_share: float = 0.0
@@ -75,7 +81,15 @@ class Reranking:
         """Bind rules and traits to a catalogue at the end of ``past``."""
         traits = Traits.of(catalogue.categories, fresh_items(past, self.fresh_days))
         bound = rules.bind(catalogue.items, traits.categories, traits.names)
-        return Reranker(traits, bound, self.mmr_lambda, self.window, self.limit, self.fresh_share)
+        return Reranker(
+            traits=traits,
+            rules=bound,
+            diversity=self.diversity,
+            relevance_weight=self.relevance_weight,
+            window=self.window,
+            limit=self.limit,
+            fresh_share=self.fresh_share,
+        )
 
 
 def fresh_items(past: Interactions, days: float) -> np.ndarray:
