@@ -37,8 +37,8 @@ class TwoTowerRecall:
     neither gets an empty row. Items that train has not met are not recalled.
 
     ``id_vectors`` (n_items, embedding_dim) are what the items' own vectors start from instead of chance,
-    where they are not zeros. With ``id_buckets`` items share so many rows of that table, drawn for each: fewer
-    parameters, and what shares a row is told apart by its attributes only.
+    where they are not zeros. With ``id_buckets`` items share so many rows of that table, drawn for each:
+    fewer parameters, and what shares a row is told apart by its attributes only.
 
     The search is exact, by one product; ``faiss_index`` names another as faiss' ``index_factory`` does
     ("IVF64,Flat", "HNSW32"), for catalogues where that is too slow.
