@@ -36,6 +36,10 @@ class TwoTowerRecall:
     With ``attributes`` the towers read these too, and a known user without history is answered; whoever has
     neither gets an empty row. Items that train has not met are not recalled.
 
+    ``id_vectors`` (n_items, embedding_dim) are what the items' own vectors start from instead of chance,
+    where they are not zeros. With ``id_buckets`` items share so many rows of that table, drawn for each:
+    fewer parameters, and what shares a row is told apart by its attributes only.
+
     The search is exact, by one product; ``faiss_index`` names another as faiss' ``index_factory`` does
     ("IVF64,Flat", "HNSW32"), for catalogues where that is too slow.
     """
@@ -43,6 +47,8 @@ class TwoTowerRecall:
     name: ClassVar[str] = "two_tower"
 
     attributes: Attributes | None = field(default=None, repr=False)
+    id_vectors: np.ndarray | None = field(default=None, repr=False)
+    id_buckets: int | None = None
     embedding_dim: int = 64
     history_length: int = 50
     pooling: Kind = "weighted"
@@ -62,6 +68,10 @@ class TwoTowerRecall:
     threads: int = 1
     faiss_index: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.id_vectors is not None and self.id_buckets is not None:
+            raise ValueError("two_tower: items that share rows (id_buckets) have no id_vectors of their own")
+
     def fit(
         self,
         train: Interactions,
@@ -79,7 +89,9 @@ class TwoTowerRecall:
             return validate(self._use(*trained)) if validate is not None else {}
 
         if start is None:
-            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
+            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length, self.id_buckets)
+        elif self.id_buckets is not None:
+            raise ValueError("two_tower: shared rows (id_buckets) cannot be gone on from, only fitted anew")
         else:
             self.inputs_ = start.model.inputs_.refreshed(train, self.attributes)
         trained, self.log_ = tower_training.train(self, train, validated, start)
@@ -133,8 +145,9 @@ class TwoTowerRecall:
             raise ArtifactError(f"{folder / WEIGHTS}: not this network's weights ({error})") from error
 
     def _params(self) -> dict[str, object]:
-        """Collect the hyperparameters; attributes are no such, and `TowerInputs` keeps what they told."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "attributes"}
+        """Collect the hyperparameters; what comes from elsewhere is no such, and kept in what it made."""
+        given = ("attributes", "id_vectors")
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in given}
 
     def _use(self, weights: Weights, item_vectors: np.ndarray) -> Self:
         self.weights_, self.item_vectors_ = weights, item_vectors
