@@ -17,6 +17,7 @@ from recsys.plots.models import (
     dots_by_seed,
     gates,
     scatter_map,
+    search_kinds,
     training_curves,
 )
 from recsys.plots.service import memory_over_requests, waiting_by_load
@@ -41,6 +42,7 @@ __all__ = [
     "recall_curves",
     "save",
     "scatter_map",
+    "search_kinds",
     "slices",
     "stacked",
     "trade_off",

@@ -14,6 +14,7 @@ CHANNELS: dict[str, str] = {
     "item_cf": "recsys.recall.item_cf:ItemCfRecall",
     "user_cf": "recsys.recall.user_cf:UserCfRecall",
     "mf": "recsys.recall.mf:MfRecall",
+    "fm": "recsys.recall.fm:FmRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
 }
