@@ -25,8 +25,8 @@ from recsys import plots
 from recsys.artifacts import write_json
 from recsys.data.dataset import Dataset
 from recsys.evaluate import Judge
-from recsys.recall import load_fold
 from recsys.recall.ann import Kind, Search
+from recsys.recall.two_tower import TwoTowerRecall
 from recsys.recall.vectors import unit
 from recsys.types import Histories
 
@@ -88,7 +88,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     given = parser.parse_args()
     judge = Judge.of(Dataset.load(Path("artifacts/data")), SPLIT, "test").sample(given.queries, given.seed)
-    towers: Any = load_fold(Path("artifacts") / SPLIT, "test")["two_tower"]
+    (folder,) = (Path("artifacts") / SPLIT).glob("**/test/two_tower")
+    towers = TwoTowerRecall.load(folder)
     real = towers.item_vectors[towers.item_vectors.any(axis=1)]
     queries = towers.user_vectors(judge.fold.requests(judge.rows))
     report: dict[str, Any] = {"k": given.k, "queries": len(queries), "catalogues": {}}
@@ -117,8 +118,8 @@ def figure(report: dict[str, Any]) -> plots.Picture:
     for name, catalogue in report["catalogues"].items():
         for kind in get_args(Kind):
             told = {"catalogue": f"{name}: {catalogue['items']:,} items", "kind": kind}
-            rows += [{**told, **row} for row in catalogue[kind]["asked"]]
-            kept.append({**told, "megabytes": catalogue[kind]["index_bytes"] / 1e6})
+            rows += [{**told, **row} for row in catalogue["kinds"][kind]["asked"]]
+            kept.append({**told, "megabytes": catalogue["kinds"][kind]["index_bytes"] / 1e6})
     return plots.search_kinds(pd.DataFrame(rows), pd.DataFrame(kept), report["k"])
 
 
