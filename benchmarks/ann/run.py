@@ -93,7 +93,7 @@ def main() -> None:
     real = towers.item_vectors[towers.item_vectors.any(axis=1)]
     queries = towers.user_vectors(judge.fold.requests(judge.rows))
     report: dict[str, Any] = {"k": given.k, "queries": len(queries), "catalogues": {}}
-    catalogues = {"movielens-1m": real, "a million, made": crowded(real, given.items, given.seed)}
+    catalogues = {"movielens-1m": real, "one million": crowded(real, given.items, given.seed)}
     with threadpool_limits(1):
         for name, vectors in catalogues.items():
             exact = asked(Search.of(vectors, np.zeros(0, np.int64)), queries, given.k)[0]
@@ -101,12 +101,8 @@ def main() -> None:
                 kind: measured(kind, vectors, queries, exact) for kind in tqdm(get_args(Kind), desc=name)
             }
             n, d = vectors.shape
-            report["catalogues"][name] = {
-                "items": n,
-                "dimensions": d,
-                "vector_bytes": vectors.nbytes,
-                **kinds,
-            }
+            size = {"items": n, "dimensions": d, "vector_bytes": vectors.nbytes}
+            report["catalogues"][name] = {**size, "kinds": kinds}
     write_json(REPORT, report)
     plots.save(figure(report), REPORT.with_suffix(".png"))
     print(REPORT.read_text())

@@ -14,6 +14,7 @@ OF_CHANNEL = {
     "item_cf": "goes with what you have had",
     "user_cf": "people with your taste had it lately",
     "mf": "fits your taste as a whole",
+    "fm": "fits your profile and what you had last",
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",
     FALLBACK: "popular with everyone",
