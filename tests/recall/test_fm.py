@@ -88,7 +88,7 @@ def served(request, channel, past):
     """Mf and fm, each asked in each way."""
     kind, by = request.param
     before = channel if kind == "fm" else MfRecall(factors=8, iterations=3)
-    return replace(before, by=by, k_similar=10, n_last=20).fit(past)
+    return replace(before, by=by, k_similar=40, n_last=20).fit(past)
 
 
 def test_each_way_answers_without_what_was_seen(served, past):

@@ -56,7 +56,7 @@ class FmRecall:
     seed: int = 0
     threads: int = 1
     by: By = "u2i"
-    measure: Measure = "cosine"
+    measure: Measure = "dot"
     k_similar: int = 100
     n_last: int = 50
     decay: float = 0.1

@@ -44,7 +44,7 @@ class MfRecall:
     alpha: float = 1.0
     seed: int = 0
     by: By = "u2i"
-    measure: Measure = "cosine"
+    measure: Measure = "dot"
     k_similar: int = 100
     n_last: int = 50
     decay: float = 0.1

@@ -55,7 +55,7 @@ def nearest_others(vectors: np.ndarray, rows: np.ndarray, k: int, measure: Measu
     Scores are cosines, products or, of distances, 1 / (1 + distance). A row of zeros is near to none.
     """
     known = np.asarray(vectors.any(axis=1))
-    queries, targets = as_products(vectors[rows], vectors, measure)
+    queries, targets = as_products(vectors[rows], np.ascontiguousarray(vectors), measure)
     queries[~known[rows]] = 0  # finds nothing
     places = np.arange(len(rows) + 1)
     itself = Histories(rows, np.zeros_like(rows), np.zeros(len(rows)), places[:-1], places[1:])
