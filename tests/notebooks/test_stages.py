@@ -45,6 +45,7 @@ def test_every_notebook_shows_figures(repository):
         "27_fm.ipynb": 5,
         "30_two_tower.ipynb": 8,
         "40_clustering.ipynb": 5,
+        "45_merging.ipynb": 6,
         "50_mmoe.ipynb": 6,
         "60_evaluation.ipynb": 5,
         "70_release.ipynb": 0,
@@ -101,6 +102,16 @@ def test_channels_of_a_fold_know_its_past_and_no_more(repository, prepared, fold
     assert list(channels) == list(CHANNELS)
     again = PopularRecall().fit(prepared.fold(SPLIT, fold).past)
     np.testing.assert_array_equal(channels["popular"].scores_[:1], again.scores_)
+
+
+def test_merged_lists_find_more_than_any_channel(repository):
+    report = read_json(repository / "reports" / SPLIT / "merging.json")
+    channels = {name: values["ndcg_at_10"] for name, values in report.items() if name in CHANNELS}
+    assert max(channels.values()) * 0.8 < report["learned"]["ndcg_at_10"] < 0.5
+    assert report["learned"]["recall_at_300"] == 1
+    merged = read_json(repository / "artifacts" / SPLIT / "merging/merging.json")
+    assert merged["channels"] == list(CHANNELS)
+    assert set(merged["merging"]["gains"]) == set(CHANNELS)
 
 
 def test_the_ranker_tells_what_will_be_met(repository):
