@@ -2,6 +2,7 @@
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys.artifacts import read_json
@@ -40,7 +41,8 @@ def test_every_notebook_shows_figures(repository):
     assert figures == {
         "10_data.ipynb": 7,
         "20_cf.ipynb": 7,
-        "25_mf.ipynb": 3,
+        "25_mf.ipynb": 5,
+        "27_fm.ipynb": 5,
         "30_two_tower.ipynb": 8,
         "33_sequence.ipynb": 7,
         "40_clustering.ipynb": 5,
@@ -81,6 +83,14 @@ def test_factors_find_more_than_popularity(repository):
     report = read_json(repository / "reports" / SPLIT / "mf.json")
     ndcg = {name: values["ndcg_at_10"] for name, values in report.items()}
     assert ndcg["popular"] < ndcg["mf"] < 0.4
+
+
+def test_the_machine_learns_and_finds_more_than_popularity(repository):
+    report = read_json(repository / "reports" / SPLIT / "fm.json")
+    log = pd.read_csv(repository / "reports" / SPLIT / "fm" / "log.csv")
+    assert log["loss"].is_monotonic_decreasing
+    assert report["popular"]["ndcg_at_10"] < report["fm"]["ndcg_at_10"] < 0.4
+    assert report["fm"] == report["fm u2i"]
 
 
 def test_a_list_of_all_items_finds_all(repository):

@@ -15,6 +15,7 @@ CHANNELS: dict[str, str] = {
     "user_cf": "recsys.recall.user_cf:UserCfRecall",
     "swing": "recsys.recall.swing:SwingRecall",
     "mf": "recsys.recall.mf:MfRecall",
+    "fm": "recsys.recall.fm:FmRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
     "sequence": "recsys.recall.sequence:SequenceRecall",
