@@ -46,6 +46,8 @@ def train(
 
     with reproducible(channel.seed, channel.threads):
         network = build(channel)
+    if channel.id_vectors is not None:
+        _start_from(network, channel.id_vectors)
     if start is not None:
         _take_over(network, start)
     rows = np.arange(len(interactions)) if start is None else start.rows
@@ -67,13 +69,23 @@ def train(
 def build(channel: TwoTowerRecall) -> TwoTower:
     """Make the towers as the parameters say and with new weights, once ``channel.inputs_`` are fitted."""
     d, spec = channel.embedding_dim, channel.inputs_.spec
-    ids = id_embedding(len(channel.inputs_.rows), d)
+    ids = id_embedding(channel.id_buckets or len(channel.inputs_.rows), d)
     pooling = HistoryPooling(d, channel.history_length, channel.pooling, channel.heads)
     item = _embedding(spec.for_entity("item"), d)
     user = _embedding(spec.for_entity("user", "request"), d, item)
     return TwoTower(
         UserTower(ids, pooling, user, channel.hidden, channel.dropout), ItemTower(ids, item, channel.hidden)
     )
+
+
+def _start_from(network: TwoTower, id_vectors: np.ndarray) -> None:
+    """Put ``id_vectors`` in the place of those drawn for the items; where they are zeros these stay."""
+    weights = weights_of(network)
+    drawn = weights[IDS][1:]
+    if id_vectors.shape != drawn.shape:
+        raise ValueError(f"id_vectors of shape {id_vectors.shape} where it must be {drawn.shape}")
+    given = np.where(id_vectors.any(axis=1, keepdims=True), id_vectors, drawn).astype(np.float32)
+    load_weights(network, {**weights, IDS: np.concatenate([weights[IDS][:1], given])})
 
 
 def _take_over(network: TwoTower, start: WarmStart[TwoTowerRecall]) -> None:
