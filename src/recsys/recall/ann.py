@@ -24,7 +24,7 @@ FEW = 39
 """Vectors, below which a centroid is chance: a list has no fewer, and so few are all compared."""
 PER_CENTROID = 64
 """Vectors to a list that take part in finding its centroid, at most."""
-PROBES, COVER = 8, 4
+PROBES, COVER = 8, 6
 """IVF looks at so many lists, and at as many more as hold so many times what is wanted."""
 LINKS, BEAM_BUILD, BEAM = 16, 64, 1.5
 """HNSW: neighbours an item keeps, those looked at for them; in a search, as a multiple of what is wanted."""
