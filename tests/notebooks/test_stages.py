@@ -44,9 +44,11 @@ def test_every_notebook_shows_figures(repository):
         "25_mf.ipynb": 5,
         "27_fm.ipynb": 5,
         "30_two_tower.ipynb": 8,
+        "33_sequence.ipynb": 7,
         "40_clustering.ipynb": 5,
         "45_merging.ipynb": 6,
         "50_mmoe.ipynb": 6,
+        "55_reranking.ipynb": 3,
         "60_evaluation.ipynb": 5,
         "70_release.ipynb": 0,
     }

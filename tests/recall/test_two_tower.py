@@ -11,7 +11,7 @@ from recsys.data.dataset import Dataset
 from recsys.features.attributes import Attributes
 from recsys.recall import tower_training
 from recsys.recall.two_tower import TwoTowerRecall
-from recsys.types import DAY, PAD, Interactions, Requests
+from recsys.types import DAY, PAD, Interactions, Requests, WarmStart
 
 SMALL = {"embedding_dim": 8, "history_length": 5, "batch_size": 64, "uniform_negatives": 16, "threads": 1}
 
@@ -155,3 +155,41 @@ def test_weights_of_a_history_add_up_to_one_and_padding_has_none(channel, past):
     assert weights.shape == (len(requests), channel.history_length, channel.heads)
     np.testing.assert_allclose(weights.sum(axis=1), np.repeat(lengths > 0, 3).reshape(-1, 3), atol=1e-6)
     assert not weights[np.arange(channel.history_length) >= lengths[:, None]].any()
+
+
+def test_id_vectors_are_where_items_start(attributes, past):
+    given = np.random.default_rng(0).normal(size=(past.n_items, 8)).astype(np.float32)
+    given[:3] = 0
+    settings = {**SMALL, "attributes": attributes, "epochs": 1}
+    drawn, told = (
+        TwoTowerRecall(**settings, learning_rate=1e-9, id_vectors=vectors).fit(past)
+        for vectors in (None, given)
+    )
+    started, chance = (each.weights_[tower_training.IDS] for each in (told, drawn))
+    np.testing.assert_allclose(started[4:], given[3:], atol=1e-5)
+    np.testing.assert_allclose(started[:4], chance[:4], atol=1e-5)
+
+
+def test_id_vectors_of_another_width_are_refused(past):
+    with pytest.raises(ValueError, match=r"id_vectors of shape \(\d+, 3\)"):
+        TwoTowerRecall(**SMALL, id_vectors=np.ones((past.n_items, 3))).fit(past)
+
+
+def test_items_share_the_rows_of_their_buckets(attributes, past, tmp_path):
+    channel = TwoTowerRecall(attributes=attributes, id_buckets=7, **SMALL).fit(past)
+    assert channel.weights_[tower_training.IDS].shape == (8, 8)
+    assert set(channel.inputs_.rows) <= set(range(8))
+    one, other = np.flatnonzero(channel.inputs_.rows == 1)[:2]
+    assert not np.array_equal(channel.item_vectors[one], channel.item_vectors[other])
+    channel.save(tmp_path)
+    loaded = TwoTowerRecall.load(tmp_path)
+    found = [each.recall(ask(past), 5).items for each in (channel, loaded)]
+    assert np.array_equal(*found)
+
+
+def test_shared_rows_start_from_nothing_given(past):
+    with pytest.raises(ValueError, match="share rows"):
+        TwoTowerRecall(id_buckets=7, id_vectors=np.ones((past.n_items, 64)))
+    channel = TwoTowerRecall(id_buckets=7, **SMALL)
+    with pytest.raises(ValueError, match="gone on from"):
+        channel.fit(past, start=WarmStart(channel, np.zeros(0), np.zeros(0), np.zeros(0)))

@@ -82,7 +82,7 @@ class Examples(tower_training.Examples):
 
     def __init__(self, channel: FmRecall, inputs: TowerInputs, train: Interactions) -> None:
         # What is read of a channel says how examples are drawn, and is named alike.
-        drawn: Any = SimpleNamespace(**vars(channel), inputs_=inputs)
+        drawn: Any = SimpleNamespace(**vars(channel), inputs_=inputs, of_requests=inputs.of_requests)
         super().__init__(drawn, train, np.arange(len(train)))
         self.decay = np.float32(channel.history_decay)
 

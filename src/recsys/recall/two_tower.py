@@ -37,6 +37,10 @@ class TwoTowerRecall:
     With ``attributes`` the towers read these too, and a known user without history is answered; whoever has
     neither gets an empty row. Items that train has not met are not recalled.
 
+    ``id_vectors`` (n_items, embedding_dim) are what the items' own vectors start from instead of chance,
+    where they are not zeros. With ``id_buckets`` items share so many rows of that table, drawn for each:
+    fewer parameters, and what shares a row is told apart by its attributes only.
+
     ``ann`` says how items are searched, as `recsys.recall.ann.Search` describes: ``flat`` is exact; for
     catalogues where that is too slow there are ``ivf``, ``hnsw``, ``lsh`` and ``pq``.
     """
@@ -44,6 +48,8 @@ class TwoTowerRecall:
     name: ClassVar[str] = "two_tower"
 
     attributes: Attributes | None = field(default=None, repr=False)
+    id_vectors: np.ndarray | None = field(default=None, repr=False)
+    id_buckets: int | None = None
     embedding_dim: int = 64
     history_length: int = 50
     pooling: pooling.Kind = "weighted"
@@ -63,6 +69,10 @@ class TwoTowerRecall:
     threads: int = 1
     ann: Kind = "flat"
 
+    def __post_init__(self) -> None:
+        if self.id_vectors is not None and self.id_buckets is not None:
+            raise ValueError("two_tower: items that share rows (id_buckets) have no id_vectors of their own")
+
     def fit(
         self,
         train: Interactions,
@@ -80,7 +90,9 @@ class TwoTowerRecall:
             return validate(self._use(*trained)) if validate is not None else {}
 
         if start is None:
-            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
+            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length, self.id_buckets)
+        elif self.id_buckets is not None:
+            raise ValueError("two_tower: shared rows (id_buckets) cannot be gone on from, only fitted anew")
         else:
             self.inputs_ = start.model.inputs_.refreshed(train, self.attributes)
         trained, self.log_ = tower_training.train(self, train, validated, start)
@@ -91,9 +103,13 @@ class TwoTowerRecall:
     def recall(self, requests: Requests, k: int) -> Candidates:
         return in_blocks(requests, k, lambda block: self._answer(block, k))
 
+    def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
+        """Encode what the user tower reads."""
+        return self.inputs_.of_requests(requests)
+
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, embedding_dim) float32 of who asks; zeros where nothing is known."""
-        inputs = self.inputs_.of_requests(requests)
+        inputs = self.of_requests(requests)
         known = self.inputs_.known(requests.users, inputs)
         return np.where(known[:, None], self.user_tower_.vectors(inputs), np.float32(0))
 
@@ -102,7 +118,7 @@ class TwoTowerRecall:
 
         (n, history_length, heads) float32; a head's weights of a user add up to 1, without history to 0.
         """
-        return self.user_tower_.history_weights(self.inputs_.of_requests(requests))
+        return self.user_tower_.history_weights(self.of_requests(requests))
 
     @property
     def item_vectors(self) -> np.ndarray:
@@ -135,8 +151,9 @@ class TwoTowerRecall:
         return channel
 
     def _params(self) -> dict[str, object]:
-        """Collect the hyperparameters; attributes are no such, and `TowerInputs` keeps what they told."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "attributes"}
+        """Collect the hyperparameters; what comes from elsewhere is no such, and kept in what it made."""
+        given = ("attributes", "id_vectors")
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in given}
 
     def _use(self, weights: Weights, item_vectors: np.ndarray) -> Self:
         self.weights_, self.item_vectors_ = weights, item_vectors
