@@ -19,7 +19,7 @@ SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01, "threads": 1},
     "cluster": {"n_clusters": 4, "n_probe": 2},
-    "item2vec": {"embedding_dim": 16, "epochs": 30},
+    "item2vec": {"embedding_dim": 16, "epochs": 10},
     "graph": {"embedding_dim": 16},
     "content": {"text_dim": 4},
     "fresh": {"days": 97, "n_similar": 3},  # more than half of the items are first met after the third day

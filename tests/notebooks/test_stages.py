@@ -39,9 +39,10 @@ def test_every_notebook_shows_figures(repository):
     }
     assert figures == {
         "10_data.ipynb": 7,
-        "20_cf.ipynb": 7,
+        "20_cf.ipynb": 9,
         "25_mf.ipynb": 3,
         "30_two_tower.ipynb": 8,
+        "35_embeddings.ipynb": 6,
         "40_clustering.ipynb": 5,
         "50_mmoe.ipynb": 6,
         "60_evaluation.ipynb": 5,
