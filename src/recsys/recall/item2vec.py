@@ -18,7 +18,7 @@ class Item2VecRecall:
     """Top ``k`` of the items that skip-gram expects beside the last ones of the user.
 
     Users' sequences are read as sentences (Barkan & Koenigstein, MLSP 2016). A user is the mean of the last
-    items' own vectors, as `Profile` says by ``history_length``, ``decay`` and ``value_power``, and answers are
+    items' own vectors, as `Profile` says by ``history_length``, ``decay`` and ``value_power``. Answers are
     looked for among the vectors of neighbours: by cosine to the own ones, as the paper has it, one finds what
     could stand in the last items' place, not what follows. `skip_gram` says what its settings are.
 
