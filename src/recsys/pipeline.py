@@ -18,7 +18,7 @@ from recsys.catalogue import Catalogue
 from recsys.features.candidates import CandidateFeatures
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
-from recsys.recall.merge import Method, merge
+from recsys.recall.merge import Gains, Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
 from recsys.rerank import Diversity, Reranker, Traits
@@ -35,27 +35,19 @@ FULL, UNRANKED = "full", "unranked"
 class Merging:
     """How channels' candidates become one list: ``k`` of them, ``depth`` from each channel.
 
-    ``weights`` names the `channels`, with 0 those that are not asked; ``quotas`` gives one another depth.
+    ``quotas`` gives a channel another depth; ``gains`` are those of the method "learned".
     """
 
     k: int = 300
     depth: int = 300
     quotas: Mapping[str, int] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
     method: Method = "reciprocal_rank"
-    smoothing: float = 60
+    gains: Gains = field(default_factory=dict)
 
     def __call__(self, found: Mapping[str, Candidates], k: int = 0) -> MergedCandidates:
         """Merge what the channels found, into lists of at least ``k``."""
         within = {name: each.top(self.quota(name, k)) for name, each in found.items()}
-        return merge(
-            within, max(self.k, k), weights=self.weights, method=self.method, smoothing=self.smoothing
-        )
-
-    @property
-    def channels(self) -> list[str]:
-        """Names of those that are asked."""
-        return [name for name, weight in self.weights.items() if weight > 0]
+        return merge(within, max(self.k, k), self.method, self.gains)
 
     def quota(self, channel: str, k: int = 0) -> int:
         """How many candidates ``channel`` is asked for, where at least ``k`` are wanted."""

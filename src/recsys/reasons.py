@@ -15,6 +15,7 @@ OF_CHANNEL = {
     "user_cf": "people with your taste had it lately",
     "swing": "goes with what you have had",
     "mf": "fits your taste as a whole",
+    "fm": "fits your profile and what you had last",
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",
     "item2vec": "met beside what you have had",

@@ -17,8 +17,12 @@ N_USERS, N_ITEMS, STRANGER = 60, 40, 59
 """The last user has no history."""
 SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
+    "fm": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.02, "threads": 1},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01, "threads": 1},
     "cluster": {"n_clusters": 4, "n_probe": 2},
+    "sequence": {"embedding_dim": 16, "history_length": 8, "batch_size": 128, "learning_rate": 0.01},
+    "youtube_dnn": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
+    "mind": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
     "item2vec": {"embedding_dim": 16, "epochs": 10},
     "graph": {"embedding_dim": 16},
     "content": {"text_dim": 4},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -110,10 +110,24 @@ def _trained(network: TwoTower, inputs: TowerInputs) -> Trained:
     return weights_of(network), vectors
 
 
+class Learns(Protocol):
+    """What `Examples` ask of a channel."""
+
+    batch_size: int
+    uniform_negatives: int
+    logq_correction: bool
+    held_back: float
+    held_back_items: int
+    seed: int
+    inputs_: TowerInputs
+
+    def of_requests(self, requests: Requests) -> Arrays: ...
+
+
 class Examples:
     """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met."""
 
-    def __init__(self, channel: TwoTowerRecall, train: Interactions, rows: np.ndarray) -> None:
+    def __init__(self, channel: Learns, train: Interactions, rows: np.ndarray) -> None:
         self.channel = channel
         self.train = train
         self.rows = rows
@@ -134,7 +148,7 @@ class Examples:
         channel, train, rows = self.channel, self.train, self.rows[places]
         history = self._held_back(self.before[places], rng)
         users = train.user_idx[rows].astype(np.int64)
-        arrays = channel.inputs_.of_requests(Requests(users, train.timestamp[rows], history))
+        arrays = dict(channel.of_requests(Requests(users, train.timestamp[rows], history)))
         items = np.concatenate([train.item_idx[rows], rng.choice(self.met, channel.uniform_negatives)])
         arrays |= channel.inputs_.of_items(items)
         arrays[ITEM_ROWS] = channel.inputs_.rows[items]
