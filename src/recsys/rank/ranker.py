@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ from recsys.features.values import FeatureError
 from recsys.inference import Arrays, Weights, load_weights, save_weights, within
 from recsys.rank.calibration import Platt
 from recsys.rank.inputs import Examples, RankingInputs
-from recsys.rank.scoring import Scorer
+from recsys.rank.scoring import Scorer, Told
 from recsys.types import PAD, MergedCandidates, Requests
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Ranker:
         validate: Callable[[Self], Mapping[str, float]] | None = None,
     ) -> Self:
         """Train on the examples of one fold or more; ``log_`` gets a row an epoch, ``validate``'s in it."""
+        self._check_labels(examples)
         self.inputs_ = RankingInputs.fit(examples, attributes)
         self.calibration_ = {task: Platt() for task in self.tasks}
         self._train(examples, validate, None)
@@ -133,7 +135,12 @@ class Ranker:
         """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
         if self.model != "mmoe":
             raise ValueError(f"a {self.model} has no gates")
-        gates = [gates for _, gates in self._first_layers(features, requests, merged)]
+        (scorer,) = self.scorers_
+        gates = [
+            gates
+            for _, told in self._told(features, requests, merged)
+            for _, gates in scorer.first_layers(told, self._known(scorer, told.numbers))
+        ]
         weights = np.stack(gates)[merged.items != PAD]
         return {task: weights[:, n] for n, task in enumerate(self.tasks)}
 
@@ -167,6 +174,12 @@ class Ranker:
                 f"{folder / WEIGHTS}: these weights belong to another network ({error})"
             ) from error
 
+    def _check_labels(self, examples: Sequence[Examples]) -> None:
+        """Raise ValueError where an ESMM's labels are not nested: its tasks are products of those before."""
+        for before, task in pairwise(self.tasks) if self.model == "esmm" else ():
+            if any((each.labels[task] > each.labels[before]).any() for each in examples):
+                raise ValueError(f"esmm: {task!r} must imply {before!r}, which stands before it")
+
     def _train(
         self,
         examples: Sequence[Examples],
@@ -183,38 +196,46 @@ class Ranker:
 
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights
-        self.scorer_ = Scorer.of(weights, self.inputs_, self.tasks)
-        self._last_known: tuple[np.ndarray, np.ndarray] | None = None
+        self.scorers_ = [
+            Scorer.of(own, self.inputs_, tasks, self.model) for tasks, own in self._networks(weights)
+        ]
+        self._last_known: dict[Scorer, tuple[np.ndarray, np.ndarray]] = {}
         return self
+
+    def _networks(self, weights: Weights) -> list[tuple[tuple[str, ...], Weights]]:
+        """Tasks and weights of each network: one for all, or one for each."""
+        if self.model != "single_task":
+            return [(self.tasks, weights)]
+        return [((task,), within(weights, f"networks.{task}")) for task in self.tasks]
 
     def _logits(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> np.ndarray:
         """(n, k, tasks) float32."""
         logits = np.zeros((*merged.items.shape, len(self.tasks)), dtype=np.float32)
-        for row, (hidden, gates) in enumerate(self._first_layers(features, requests, merged)):
-            logits[row] = self.scorer_.experts(hidden, gates)
+        for rows, told in self._told(features, requests, merged):
+            own = [scorer.logits(told, self._known(scorer, told.numbers)) for scorer in self.scorers_]
+            logits[rows] = np.concatenate(own, axis=2)
         return logits
 
-    def _first_layers(
+    def _told(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`Scorer.first_layer` of each request alone, as sums depend on who else is in a product."""
-        if (told := features.found_names(merged.channels)) != self.scorer_.found.sources:
-            raise FeatureError(f"this ranker reads {self.scorer_.found.sources} of a candidate, not {told}")
+    ) -> Iterator[tuple[slice, Told]]:
+        """Blocks of requests, encoded together."""
+        expected = self.scorers_[0].found.sources
+        if (found := features.found_names(merged.channels)) != expected:
+            raise FeatureError(f"this ranker reads {expected} of a candidate, not {found}")
         for start in range(0, len(requests), ROWS):
-            block, lists = requests[start : start + ROWS], merged[start : start + ROWS]
-            asked = self.scorer_.first_of_request(block.users, self.inputs_.request(features, block))
-            numbers = features.candidate_numbers(block, lists)
-            known = self._known(numbers)
-            for row in range(len(block)):
-                yield self.scorer_.first_layer(asked[row], numbers.found[row], known, numbers.at[row])
+            rows = slice(start, start + ROWS)
+            asked = self.inputs_.request(features, requests[rows])
+            numbers = features.candidate_numbers(requests[rows], merged[rows])
+            yield rows, Told(requests.users[rows], asked, numbers)
 
-    def _known(self, numbers: CandidateNumbers) -> np.ndarray:
+    def _known(self, scorer: Scorer, numbers: CandidateNumbers) -> np.ndarray:
         """`Scorer.first_of_known`, kept for as long as the same table comes again."""
-        if self._last_known is None or self._last_known[0] is not numbers.known:
-            self._last_known = numbers.known, self.scorer_.first_of_known(numbers)
-        return self._last_known[1]
+        if scorer not in self._last_known or self._last_known[scorer][0] is not numbers.known:
+            self._last_known[scorer] = numbers.known, scorer.first_of_known(numbers)
+        return self._last_known[scorer][1]
 
     def _calibrated(self, examples: Sequence[Examples]) -> dict[str, Platt]:
         """Platt scaling of each task on ``examples``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recsys.inference import Weights
 from recsys.nn.losses import multi_task
 from recsys.rank.inputs import Examples, Inputs
-from recsys.rank.network import RankingNetwork
+from recsys.rank.network import RankingNetwork, SingleTasks
 from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
 from recsys.types import PAD
 
@@ -56,17 +56,14 @@ def train(
     return weights_of(network), log
 
 
-def build(ranker: Ranker) -> RankingNetwork:
+def build(ranker: Ranker) -> RankingNetwork | SingleTasks:
     """Make the network as the parameters say and with new weights, once ``ranker.inputs_`` are fitted."""
-    return RankingNetwork(
-        ranker.inputs_.spec,
-        ranker.tasks,
-        model=ranker.model,
-        embedding_dim=ranker.embedding_dim,
-        n_experts=ranker.n_experts,
-        widths=ranker.widths,
-        dropout=ranker.dropout,
-    )
+    shape: dict[str, Any] = {
+        name: getattr(ranker, name) for name in ("embedding_dim", "n_experts", "widths", "dropout")
+    }
+    if ranker.model == "single_task":
+        return SingleTasks(ranker.inputs_.spec, ranker.tasks, **shape)
+    return RankingNetwork(ranker.inputs_.spec, ranker.tasks, model=ranker.model, **shape)
 
 
 class _Batches:
