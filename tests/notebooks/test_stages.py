@@ -43,7 +43,7 @@ def test_every_notebook_shows_figures(repository):
         "25_mf.ipynb": 3,
         "30_two_tower.ipynb": 8,
         "40_clustering.ipynb": 5,
-        "50_mmoe.ipynb": 6,
+        "50_mmoe.ipynb": 5,
         "60_evaluation.ipynb": 5,
         "70_release.ipynb": 0,
     }
@@ -96,7 +96,6 @@ def test_channels_of_a_fold_know_its_past_and_no_more(repository, prepared, fold
 def test_the_ranker_tells_what_will_be_met(repository):
     report = read_json(repository / "reports" / SPLIT / "mmoe.json")
     assert 0.55 < report["tasks"]["watched"]["auc"] < 1
-    assert set(report["models"]) == {"mmoe", "shared_bottom", "single_task"}
 
 
 def test_ranking_reorders_and_loses_nothing(repository):

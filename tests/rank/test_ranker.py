@@ -214,18 +214,19 @@ def test_validation_is_logged_each_epoch(examples, attributes):
     assert all(row["parameters"] > 0 for row in log)
 
 
-def test_gates_of_a_task_sum_to_1(ranker, examples):
-    weights = ranker.gate_weights(examples.features, examples.requests, examples.merged)
+def test_gates_of_a_task_sum_to_1(of_each_model, examples):
+    weights = of_each_model.gate_weights(examples.features, examples.requests, examples.merged)
     n = (examples.merged.items != PAD).sum()
+    assert list(weights) == list(TASKS)
     for each in weights.values():
-        assert each.shape == (n, 3)
         assert each.sum(axis=1) == pytest.approx(np.ones(n), abs=1e-5)
 
 
-def test_a_shared_bottom_has_no_gates(examples, attributes):
-    trained = new(model="shared_bottom", epochs=1).fit([examples], attributes)
-    with pytest.raises(ValueError, match="shared_bottom has no gates"):
-        trained.gate_weights(examples.features, examples.requests, examples.merged)
+def test_a_task_of_esmm_listens_to_its_own_expert_alone(examples, attributes):
+    trained = new(model="esmm", epochs=1).fit([examples], attributes)
+    weights = trained.gate_weights(examples.features, examples.requests, examples.merged)
+    assert (weights["watched"] == [1, 0]).all()
+    assert (weights["liked"] == [0, 1]).all()
 
 
 def test_esmm_refuses_labels_that_are_not_nested(examples, attributes):

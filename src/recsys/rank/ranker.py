@@ -132,17 +132,17 @@ class Ranker:
     def gate_weights(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> Arrays:
-        """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
-        if self.model != "mmoe":
-            raise ValueError(f"a {self.model} has no gates")
-        (scorer,) = self.scorers_
-        gates = [
-            gates
-            for _, told in self._told(features, requests, merged)
-            for _, gates in scorer.first_layers(told, self._known(scorer, told.numbers))
-        ]
-        weights = np.stack(gates)[merged.items != PAD]
-        return {task: weights[:, n] for n, task in enumerate(self.tasks)}
+        """How much each task listens to each expert of the first level, (candidates, experts), no padding.
+
+        A shared bottom is one expert; where each task has one of its own it listens to nobody else.
+        """
+        inside, blocks = merged.items != PAD, list(self._told(features, requests, merged))
+        weights: list[np.ndarray] = []
+        for scorer in self.scorers_:
+            layers = [scorer.first_layers(told, self._known(scorer, told.numbers)) for _, told in blocks]
+            gates = np.stack([gates for each in layers for _, gates in each])[inside]
+            weights += [gates[:, number] for number in range(len(scorer.body.heads[1]))]
+        return dict(zip(self.tasks, weights, strict=True))
 
     def save(self, folder: Path) -> None:
         """Write parameters, spec, encoded tables, calibration and weights."""
