@@ -13,6 +13,7 @@ from recsys.artifacts import read_json
 
 REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ranking.json"
 
+
 def models(split: str) -> str:
     """Each contender's means over the seeds, the standard deviation behind."""
     told = read_json(REPORT)["splits"][split]["models"]

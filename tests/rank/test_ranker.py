@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,9 +55,11 @@ def ranker(examples, attributes):
     return new().fit([examples], attributes)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[*MODELS, "attention"])
 def of_each_model(request, examples, attributes):
-    return new(model=request.param).fit([examples], attributes)
+    """Each model, and one that attends to the history."""
+    shape = {"history_length": 7} if request.param == "attention" else {"model": request.param}
+    return new(**shape).fit([examples], attributes)
 
 
 def scored(ranker, examples):
@@ -227,6 +230,34 @@ def test_a_task_of_esmm_listens_to_its_own_expert_alone(examples, attributes):
     weights = trained.gate_weights(examples.features, examples.requests, examples.merged)
     assert (weights["watched"] == [1, 0]).all()
     assert (weights["liked"] == [0, 1]).all()
+
+
+def test_what_was_met_matters_to_attention(examples, attributes):
+    trained = new(history_length=7, epochs=1).fit([examples], attributes)
+    history = replace(examples.requests.history, items=examples.requests.history.items[::-1].copy())
+    requests = replace(examples.requests, history=history)
+    told = trained.inputs_.request(examples.features, examples.requests)
+    other = trained.inputs_.request(examples.features, requests)
+    (scorer,) = trained.scorers_
+    items = examples.merged.items[0]
+    before, after = scorer.attention(items, told, 0), scorer.attention(items, other, 0)
+    assert before.shape == (SMALL["embedding_dim"], len(items))
+    assert not np.allclose(before, after)
+
+
+def test_an_empty_history_says_the_same_of_every_candidate(examples, attributes):
+    trained = new(history_length=7, epochs=1).fit([examples], attributes)
+    empty = replace(examples.requests.history, ends=examples.requests.history.starts)
+    told = trained.inputs_.request(examples.features, replace(examples.requests, history=empty))
+    heard = trained.scorers_[0].attention(examples.merged.items[0], told, 0)
+    assert (heard == heard[:, :1]).all()
+
+
+def test_without_attributes_of_items_nothing_is_attended_to(examples, attributes):
+    columns = tuple(each for each in attributes.columns if each.entity != "item")
+    trained = new(history_length=7, epochs=1).fit([examples], replace(attributes, columns=columns))
+    assert trained.scorers_[0].attention is None
+    assert np.isfinite(scored(trained, examples).scores[examples.inside]).all()
 
 
 def test_esmm_refuses_labels_that_are_not_nested(examples, attributes):

@@ -13,6 +13,7 @@ import numpy as np
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures, CandidateNumbers
+from recsys.features.history import HistoryEncoder
 from recsys.features.spec import FeatureSpec
 from recsys.features.values import FeatureError
 from recsys.inference import Arrays, Weights, load_weights, save_weights, within
@@ -32,6 +33,8 @@ PARAMS = (
     "n_experts",
     "widths",
     "dropout",
+    "history_length",
+    "heads",
     "listwise",
     "requests_per_batch",
     "epochs",
@@ -65,7 +68,8 @@ class Ranker:
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
     does not count). The loss of each task is its cross-entropy and ``listwise`` times a softmax over each
     request's candidates (`top_one`): the first is about probabilities, the second is what an order is. Once
-    trained, each task's logits are calibrated on the examples (`Platt`).
+    trained, each task's logits are calibrated on the examples (`Platt`). With a ``history_length``, so many
+    of a user's last items are weighed for each candidate, in ``heads`` ways (`TargetAttention`).
     """
 
     tasks: tuple[str, ...]
@@ -75,6 +79,8 @@ class Ranker:
     n_experts: int = 4
     widths: tuple[int, ...] = (64, 32)
     dropout: float = 0.1
+    history_length: int = 0
+    heads: int = 2
     listwise: float = 1.0
     requests_per_batch: int = 8
     epochs: int = 6
@@ -98,7 +104,7 @@ class Ranker:
     ) -> Self:
         """Train on the examples of one fold or more; ``log_`` gets a row an epoch, ``validate``'s in it."""
         self._check_labels(examples)
-        self.inputs_ = RankingInputs.fit(examples, attributes)
+        self.inputs_ = RankingInputs.fit(examples, attributes, self.history_length)
         self.calibration_ = {task: Platt() for task in self.tasks}
         self._train(examples, validate, None)
         self.calibration_ = self._calibrated(examples)
@@ -148,6 +154,8 @@ class Ranker:
         """Write parameters, spec, encoded tables, calibration and weights."""
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
         write_json(folder / "spec.json", self.inputs_.spec.to_json())
+        history = self.inputs_.history
+        write_json(folder / "history.json", None if history is None else history.to_json())
         calibration = {task: asdict(each) for task, each in self.calibration_.items()}
         write_json(folder / "calibration.json", calibration)
         tables = {"user": self.inputs_.users, "item": self.inputs_.items}
@@ -164,7 +172,9 @@ class Ranker:
         ranker = cls(**{**params, "tasks": tuple(params["tasks"]), "widths": tuple(params["widths"])})
         arrays = read_arrays(folder / "tables.npz")
         spec = FeatureSpec.from_json(read_json(folder / "spec.json"))
-        ranker.inputs_ = RankingInputs(spec, within(arrays, "user"), within(arrays, "item"))
+        history: dict[str, Any] | None = read_json(folder / "history.json")
+        encoder = None if history is None else HistoryEncoder.from_json(history)
+        ranker.inputs_ = RankingInputs(spec, within(arrays, "user"), within(arrays, "item"), encoder)
         calibration: dict[str, Any] = read_json(folder / "calibration.json")
         ranker.calibration_ = {task: Platt(**each) for task, each in calibration.items()}
         try:

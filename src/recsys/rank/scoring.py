@@ -13,11 +13,16 @@ from recsys.features.candidates import AFFINITY, CANDIDATE, CHANNEL, ITEM, REQUE
 from recsys.features.numeric import NumberBlock
 from recsys.features.spec import FeatureSpec
 from recsys.inference import Arrays, GroupedEmbedding, Weights, row_by_row, table_name, within
+from recsys.rank.attention import TargetAttention
 from recsys.rank.bodies import Body, Layer, softmax
 from recsys.rank.inputs import RankingInputs
 
 if TYPE_CHECKING:
     from recsys.rank.network import Model
+
+
+ATTENDED = "attended"
+"""Stands for a group, in the first layer's weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +79,8 @@ class Scorer:
     row last, None without attributes. ``request`` embeds what a request tells; ``known`` and ``found`` encode
     what `CandidateNumbers` hold. Weights (d, ...) and bias of the first layer stand by what they multiply:
     ``of_request``, user and request embedded; ``of_known``, an item embedded and ``known``; ``of_found``.
-    Numbers have no embedding of their own here: theirs and the first layer are one product.
+    Numbers have no embedding of their own here: theirs and the first layer are one product. Where there is
+    ``attention``, what it gives stands behind the numbers of ``found``.
     """
 
     users: np.ndarray | None
@@ -86,6 +92,7 @@ class Scorer:
     of_known: Layer
     of_found: Layer
     body: Body
+    attention: TargetAttention | None
 
     @classmethod
     def of(cls, weights: Weights, inputs: RankingInputs, tasks: Sequence[str], model: Model) -> Self:
@@ -96,12 +103,17 @@ class Scorer:
         found = Numbers.of(spec.of_groups(f"{CANDIDATE}.{CHANNEL}", f"{CANDIDATE}.{AFFINITY}"), candidate)
         body = Body.of(within(weights, "body"), tasks, model)
         weight, bias = body.first
-        groups = (*spec.for_entity("user", REQUEST).groups, *spec.for_entity("item", CANDIDATE).groups)
+        items_embedded = GroupedEmbedding(items, candidate)(inputs.items) if inputs.items else None
+        attention = None
+        groups = [*spec.for_entity("user", REQUEST).groups, *spec.for_entity("item", CANDIDATE).groups]
+        if inputs.history is not None and items_embedded is not None:
+            attention = TargetAttention.of(within(weights, "attention"), items_embedded)
+            groups.append(ATTENDED)
         first = dict(zip(groups, np.split(weight, len(groups)), strict=True))
         of_numbers = {each: each.through(first) for each in (known, found)}
         return cls(
             users=GroupedEmbedding(users, request)(inputs.users) if inputs.users else None,
-            items=GroupedEmbedding(items, candidate)(inputs.items) if inputs.items else None,
+            items=items_embedded,
             request=GroupedEmbedding(asked, request),
             known=known,
             found=found,
@@ -110,8 +122,12 @@ class Scorer:
                 np.concatenate([*(first[group] for group in items.groups), of_numbers[known][0]]),
                 of_numbers[known][1],
             ),
-            of_found=of_numbers[found],
+            of_found=(
+                np.concatenate([of_numbers[found][0], *([first[ATTENDED]] if attention else [])]),
+                of_numbers[found][1],
+            ),
             body=body,
+            attention=attention,
         )
 
     def first_of_known(self, numbers: CandidateNumbers) -> np.ndarray:
@@ -129,10 +145,13 @@ class Scorer:
     def first_layers(self, told: Told, known: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each request the experts' first layer (n, k, width), and the gates (k, parts, n)."""
         asked, numbers = self._first_of_request(told), told.numbers
-        for own, found, at in zip(asked, numbers.found, numbers.at, strict=True):
+        for row, (own, at) in enumerate(zip(asked, numbers.at, strict=True)):
             hidden = np.empty((self.body.n, len(at), self.body.width), dtype=np.float32)
             gates = np.empty((len(at), self.body.parts, self.body.n), dtype=np.float32)
-            _first(self.found.block.encode(found), self.of_found[0], known, at, own, hidden, gates)
+            found = self.found.block.encode(numbers.found[row])
+            if self.attention is not None:
+                found = np.concatenate([found, self.attention(numbers.items[at], told.ask, row)])
+            _first(found, self.of_found[0], known, at, own, hidden, gates)
             yield hidden, gates
 
     def _first_of_request(self, told: Told) -> np.ndarray:
