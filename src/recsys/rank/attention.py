@@ -17,8 +17,8 @@ from recsys.types import DAY, PAD
 class TargetAttention:
     """``queries`` (heads, n_items, d) and ``keys`` (n_items, d) of items, the unknown's last.
 
-    ``told`` (heads, 3) and ``recency`` (length, heads) weigh places; ``weight`` (heads * (d + 2), d) and ``bias``
-    (d,) are of the layer after it.
+    ``told`` (heads, 3) and ``recency`` (length, heads) weigh places; ``weight`` (heads * (d + 2), d) and
+    ``bias`` (d,) are of the layer after it.
     """
 
     queries: np.ndarray
