@@ -99,7 +99,7 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
     mixture = {
         "n_experts": shape["n_experts"],
         "embedding_dim": shape["embedding_dim"],
-        "widths": [128, 32],
+        "widths": [64, 32],
         "tower": [16],
     }
     return [*ours, *trees, TorchRechub(attributes, tasks, mixture)]
