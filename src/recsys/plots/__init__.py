@@ -15,8 +15,10 @@ from recsys.plots.models import (
     calibration,
     cluster_sizes,
     dots_by_seed,
+    gains_of_ranks,
     gates,
     scatter_map,
+    search_kinds,
     training_curves,
 )
 from recsys.plots.service import memory_over_requests, waiting_by_load
@@ -33,6 +35,7 @@ __all__ = [
     "cluster_sizes",
     "difference_forest",
     "dots_by_seed",
+    "gains_of_ranks",
     "gates",
     "heatmap",
     "long_tail",
@@ -41,6 +44,7 @@ __all__ = [
     "recall_curves",
     "save",
     "scatter_map",
+    "search_kinds",
     "slices",
     "stacked",
     "trade_off",
