@@ -3,7 +3,8 @@
 Examples are candidates of the channels in artifacts/, which the pipeline made, encoded alike for all. Each
 contender gets so many trials of Optuna (TPE), its defaults first: it learns from so many requests of `late`,
 and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`. Then it learns, with each
-seed, from as many of `late` and as many of `valid`, and is measured on all of `test`.
+seed, from as many of `late` and of `valid`, and is measured on all of `test`. What an earlier run with
+the same budget measured is kept.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import yaml
 from contenders import Contender, Ours, Result, Settings, TorchRechub, Trees
 
 from recsys import plots
-from recsys.artifacts import write_json
+from recsys.artifacts import read_json, write_json
 from recsys.data.dataset import Dataset
 from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
@@ -32,18 +33,27 @@ from recsys.rank.inputs import Examples
 from recsys.rank.quality import by_task
 from recsys.recall import load_fold
 
-REPORTS = Path("reports/benchmarks")
+REPORT = Path("reports/benchmarks/ranking.json")
 SPLITS = ("global_time", "leave_last_out")
 FOLDS = ("late", "valid", "test")
 ORDERS = ("auc", "gauc")
-WIDTHS = {
-    "mmoe": (64, 32),
-    "ple": (64, 32),
-    "shared_bottom": (240, 48),
-    "esmm": (124, 40),
-    "single_task": (80, 32),
+WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
+    16: {
+        "mmoe": (64, 32),
+        "ple": (64, 32),
+        "shared_bottom": (240, 48),
+        "esmm": (124, 40),
+        "single_task": (80, 32),
+    },
+    32: {
+        "mmoe": (64, 32),
+        "ple": (64, 32),
+        "shared_bottom": (252, 48),
+        "esmm": (128, 40),
+        "single_task": (76, 32),
+    },
 }
-"""So that all have about as many parameters: see the report."""
+"""By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,14 @@ class Exam:
     @classmethod
     def of(cls, dataset: Dataset, split: str, params: Mapping[str, Any]) -> Exam:
         """Let the channels of artifacts/ find what is ranked."""
-        merge, examples = Merging(**params["merging"]), {}
+        artifacts = Path("artifacts") / split
+        merged_as = read_json(artifacts / "merging" / "merging.json")
+        merge, examples = Merging(**merged_as["merging"]), {}
         for name in FOLDS:
             fold = dataset.fold(split, name)
             rows = np.flatnonzero(fold.hot)
             requests = fold.requests(rows)
-            channels = load_fold(Path("artifacts") / split, name)
+            channels = load_fold(artifacts / "recall", name, merged_as["channels"])
             merged = merge({each: found.recall(requests, merge.depth) for each, found in channels.items()})
             features = CandidateFeatures.fit(
                 fold.past, dataset.items, dataset.spec.category, params["windows"]
@@ -91,7 +103,7 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
     shape = {name: given.pop(name) for name in ("embedding_dim", "n_experts", "threads")}
     ours = [
         Ours(name, attributes, tasks, {**shape, "model": name, "widths": widths}, given)
-        for name, widths in WIDTHS.items()
+        for name, widths in WIDTHS[shape["embedding_dim"]].items()
     ]
     trees = [
         Trees(f"LightGBM {objective}", objective, attributes, tasks) for objective in ("binary", "lambdarank")
@@ -147,6 +159,13 @@ def summary(runs: pd.DataFrame) -> dict[str, Any]:
     return told
 
 
+def begun(budget: Mapping[str, int]) -> dict[str, Any]:
+    """What an earlier run with this ``budget`` measured; nothing where there was none."""
+    if REPORT.exists() and (report := read_json(REPORT))["budget"] == budget:
+        return dict(report)
+    return {"budget": budget, "splits": {}}
+
+
 def main() -> None:
     """Tune, measure, write reports/benchmarks/ranking.json and a figure for each split."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -154,23 +173,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2000, help="of a fold, to learn from")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
+    parser.add_argument("--only", nargs="+", help="contenders; those that are in the report already stay")
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     dataset, seed = Dataset.load(Path("artifacts/data")), params["seed"]
-    budget = {"trials": asked.trials, "requests": asked.requests, "seeds": asked.seeds}
-    report: dict[str, Any] = {"budget": budget, "splits": {}}
+    report = begun({"trials": asked.trials, "requests": asked.requests, "seeds": asked.seeds})
     for split in asked.splits:
-        of_split = overridden(params["mmoe"], params["mmoe"]["at"][split])
-        exam, rows, chosen = Exam.of(dataset, split, of_split), [], {}
+        of_split = overridden(params["mmoe"], params["mmoe"].get("at", {}).get(split, {}))
+        told = report["splits"].setdefault(split, {"settings": {}, "runs": []})
+        exam = Exam.of(dataset, split, of_split)
         for each in contenders(dataset, of_split):
-            chosen[each.name] = tuned(each, exam, asked.trials, asked.requests, seed)
-            rows += measured(each, chosen[each.name], exam, asked.requests, range(1, asked.seeds + 1), seed)
-            print(pd.DataFrame(rows[-len(dataset.spec.tasks) :]).to_string(index=False), flush=True)
-        runs = pd.DataFrame(rows)
-        report["splits"][split] = {"settings": chosen, "models": summary(runs), "runs": rows}
-        write_json(REPORTS / "ranking.json", report)
-        title = f"{split}: is the difference more than the seed's?"
-        plots.save(plots.dots_by_seed(runs, "gauc", title), REPORTS / f"ranking_{split}.png")
+            if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
+                continue
+            settings = tuned(each, exam, asked.trials, asked.requests, seed)
+            told["runs"] += measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
+            told["settings"][each.name] = settings
+            runs = pd.DataFrame(told["runs"])
+            told["models"] = summary(runs)
+            print(runs[runs["model"] == each.name].to_string(index=False), flush=True)
+            write_json(REPORT, report)
+            figure = plots.dots_by_seed(runs, "gauc", f"{split}: is the difference more than the seed's?")
+            plots.save(figure, REPORT.with_name(f"ranking_{split}.png"))
 
 
 if __name__ == "__main__":
