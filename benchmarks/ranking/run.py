@@ -54,6 +54,7 @@ WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
     },
 }
 """By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
+ATTENTION = {"history_length": 50, "heads": 2}
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
         Ours(name, attributes, tasks, {**shape, "model": name, "widths": widths}, given)
         for name, widths in WIDTHS[shape["embedding_dim"]].items()
     ]
+    attending = {**shape, "model": "mmoe", "widths": WIDTHS[shape["embedding_dim"]]["mmoe"], **ATTENTION}
+    ours.append(Ours("mmoe with attention", attributes, tasks, attending, given))
     trees = [
         Trees(f"LightGBM {objective}", objective, attributes, tasks) for objective in ("binary", "lambdarank")
     ]
