@@ -10,6 +10,7 @@ from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
 from recsys.metrics import auc
 from recsys.rank import training
+from recsys.rank.calibration import levels
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
@@ -121,8 +122,8 @@ def assert_parity(trained, examples):
             parameter.copy_(torch.from_numpy(trained.weights_[name]))
         logits = network(training.tensors(inputs, np.arange(len(examples.requests)), k))
     for task, probabilities in scored(trained, examples).probabilities.items():
-        expected = trained.calibration_[task](logits[task].numpy().reshape(-1, k))
-        inside = examples.inside
+        own, inside = logits[task].numpy().reshape(-1, k), examples.inside
+        expected = trained.calibration_[task](own, levels(own, inside))
         np.testing.assert_allclose(probabilities[inside], expected[inside], rtol=1e-3, atol=1e-6)
 
 

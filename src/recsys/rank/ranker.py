@@ -17,7 +17,7 @@ from recsys.features.history import HistoryEncoder
 from recsys.features.spec import FeatureSpec
 from recsys.features.values import FeatureError
 from recsys.inference import Arrays, Weights, load_weights, save_weights, within
-from recsys.rank.calibration import Platt
+from recsys.rank.calibration import Platt, levels
 from recsys.rank.inputs import Examples, RankingInputs
 from recsys.rank.scoring import Scorer, Told
 from recsys.types import PAD, MergedCandidates, Requests
@@ -123,9 +123,12 @@ class Ranker:
 
     def score(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Scores:
         """Score each candidate; a batch equals one by one."""
-        logits = self._logits(features, requests, merged)
-        probabilities = {task: self.calibration_[task](logits[:, :, n]) for n, task in enumerate(self.tasks)}
-        return Scores(probabilities, self._combined(probabilities, merged.items != PAD))
+        logits, inside = self._logits(features, requests, merged), merged.items != PAD
+        probabilities = {
+            task: self.calibration_[task](logits[:, :, n], levels(logits[:, :, n], inside))
+            for n, task in enumerate(self.tasks)
+        }
+        return Scores(probabilities, self._combined(probabilities, inside))
 
     def score_examples(self, examples: Examples) -> Scores:
         """Score the candidates of ``examples``."""
@@ -249,13 +252,16 @@ class Ranker:
 
     def _calibrated(self, examples: Sequence[Examples]) -> dict[str, Platt]:
         """Platt scaling of each task on ``examples``."""
-        logits = [self._logits(each.features, each.requests, each.merged)[each.inside] for each in examples]
-        labels = {
-            task: np.concatenate([each.labels[task][each.inside] for each in examples]) for task in self.tasks
-        }
-        return {
-            task: Platt.fit(np.concatenate(logits)[:, n], labels[task]) for n, task in enumerate(self.tasks)
-        }
+        logits = [self._logits(each.features, each.requests, each.merged) for each in examples]
+        found = {}
+        for number, task in enumerate(self.tasks):
+            parts = []
+            for each, of_tasks in zip(examples, logits, strict=True):
+                own, inside = of_tasks[:, :, number], each.inside
+                its = np.broadcast_to(levels(own, inside)[:, None], own.shape)
+                parts.append((own[inside], its[inside], each.labels[task][inside]))
+            found[task] = Platt.fit(*map(np.concatenate, zip(*parts, strict=True)))
+        return found
 
     def _combined(self, probabilities: Arrays, inside: np.ndarray) -> np.ndarray:
         total = np.zeros(inside.shape, dtype=np.float32)
