@@ -10,12 +10,14 @@ from pathlib import Path
 
 import capacity_tables
 import pandas as pd
+import ranking_tables
 
 from recsys.artifacts import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CAPACITY = ROOT / "docs" / "capacity.md"
+RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
@@ -181,6 +183,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         **capacity_tables.README,
     },
     CAPACITY: capacity_tables.CAPACITY,
+    RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
 }
 """What stands between marks of its name, by document."""
