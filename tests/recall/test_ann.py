@@ -79,7 +79,7 @@ def test_one_query_as_among_many(searches, kind):
 def test_more_effort_finds_more(kind):
     exact = Search.of(UNIT, UNMET).best_unseen(QUERIES, histories(), 300).items
     shares = []
-    for effort in (0.25, 4):
+    for effort in (1 / 16, 1):
         search = Search.of(UNIT, UNMET, kind)
         search = Search(search.vectors, search.unmet, search.met, kind, search.index, effort)
         shares.append(share_found(search.best_unseen(QUERIES, histories(), 300).items, exact))

@@ -24,13 +24,13 @@ FEW = 39
 """Vectors, below which a centroid is chance: a list has no fewer, and so few are all compared."""
 PER_CENTROID = 64
 """Vectors to a list that take part in finding its centroid, at most."""
-PROBES, COVER = 8, 4
+PROBES, COVER = 32, 24
 """IVF looks at so many lists, and at as many more as hold so many times what is wanted."""
-LINKS, BEAM_BUILD, BEAM = 16, 64, 1.5
+LINKS, BEAM_BUILD, BEAM = 16, 64, 6
 """HNSW: neighbours an item keeps, those looked at for them; in a search, as a multiple of what is wanted."""
 BITS = 4
 """LSH: hash bits a dimension."""
-RESCORED = 4
+RESCORED = 16
 """LSH and PQ: times as many candidates as are wanted get their exact product."""
 
 
@@ -38,13 +38,14 @@ RESCORED = 4
 class Search:
     """Finds the best of ``vectors`` (n_items, d) float32 but the ``unmet`` (m,), by product with a query.
 
-    - ``flat``: all are compared, by our own kernel. Exact, nothing to build.
+    - ``flat``: all are compared, by our own kernel. Exact, nothing to build; up to some ten thousand items
+      nothing is faster.
     - ``ivf``: lists of the vectors around each of some 4 √n centroids; the nearest lists are compared (Sivic
-      & Zisserman, ICCV 2003). The one to begin with where flat is too slow.
-    - ``hnsw``: a walk over a graph of near neighbours (Malkov & Yashunin, TPAMI 2020). The fastest, and the
-      dearest to build and to keep.
+      & Zisserman, ICCV 2003). The first to try where flat is too slow.
+    - ``hnsw``: a walk over a graph of near neighbours (Malkov & Yashunin, TPAMI 2020). Made for the nearest
+      few: where hundreds are wanted it is slower than lists, and the dearest to build and to keep.
     - ``lsh``: bits that tell on which side of random planes a vector is (Charikar, STOC 2002); all are
-      compared by these.
+      compared by these. Nothing to learn.
     - ``pq``: four bits for every two dimensions (Jégou et al., TPAMI 2011, as faiss' fast scan); all are
       compared by these. The smallest.
 

@@ -44,14 +44,14 @@ class FmRecall:
     attributes: Attributes | None = field(default=None, repr=False)
     embedding_dim: int = 64
     history_length: int = 20
-    history_decay: float = 0.1
+    history_decay: float = 0.3
     batch_size: int = 1024
     uniform_negatives: int = 512
     logq_correction: bool = True
     held_back: float = 0.5
     held_back_items: int = 1000
-    epochs: int = 3
-    learning_rate: float = 0.005
+    epochs: int = 2
+    learning_rate: float = 0.01
     regularization: float = 0.0
     seed: int = 0
     threads: int = 1
