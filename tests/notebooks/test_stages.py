@@ -113,7 +113,7 @@ def test_merged_lists_find_more_than_any_channel(repository):
     assert max(channels.values()) * 0.8 < report["learned"]["ndcg_at_10"] < 0.5
     assert report["learned"]["recall_at_300"] == 1
     merged = read_json(repository / "artifacts" / SPLIT / "merging/merging.json")
-    assert merged["channels"] == ["popular", "item_cf", "user_cf", "mf", "two_tower", "cluster"]
+    assert merged["channels"] == list(CHANNELS)
     assert set(merged["merging"]["gains"]) == set(CHANNELS)
 
 
