@@ -23,7 +23,7 @@ SMALL: dict[str, dict[str, object]] = {
     "sequence": {"embedding_dim": 16, "history_length": 8, "batch_size": 128, "learning_rate": 0.01},
     "youtube_dnn": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
     "mind": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
-    "item2vec": {"embedding_dim": 16, "epochs": 30},
+    "item2vec": {"embedding_dim": 16, "epochs": 10},
     "graph": {"embedding_dim": 16},
     "content": {"text_dim": 4},
     "fresh": {"days": 97, "n_similar": 3},  # more than half of the items are first met after the third day

@@ -12,7 +12,8 @@ from recsys.data.dataset import Dataset
 ROOT = Path(__file__).parents[2]
 SPLIT = "leave_last_out"
 STAGES = (
-    "cf", "mf", "fm", "two_tower", "sequence", "clustering", "merging", "mmoe", "reranking", "evaluation"
+    "cf", "mf", "fm", "two_tower", "sequence", "clustering", "embeddings", "merging", "mmoe", "reranking",
+    "evaluation",
 )  # fmt: skip
 
 spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks/run.py")

@@ -40,11 +40,12 @@ def test_every_notebook_shows_figures(repository):
     }
     assert figures == {
         "10_data.ipynb": 7,
-        "20_cf.ipynb": 7,
+        "20_cf.ipynb": 9,
         "25_mf.ipynb": 5,
         "27_fm.ipynb": 5,
         "30_two_tower.ipynb": 8,
         "33_sequence.ipynb": 7,
+        "35_embeddings.ipynb": 6,
         "40_clustering.ipynb": 5,
         "45_merging.ipynb": 6,
         "50_mmoe.ipynb": 6,

@@ -19,7 +19,7 @@ def past(*items: int, values: tuple[float, ...] | None = None) -> Interactions:
 
 
 def space(decay: float = 0.5, recalled: np.ndarray | None = None) -> ItemSpace:
-    return ItemSpace.of(VECTORS, Profile.fit(past(0), 3, decay), recalled)
+    return ItemSpace.of(VECTORS, Profile.fit(past(0), 3, decay), recalled=recalled)
 
 
 def asked(*items: int) -> Requests:
@@ -53,6 +53,14 @@ def test_a_user_of_such_items_only_gets_nothing():
 def test_what_is_not_to_be_recalled_still_tells_of_the_user():
     found = space(recalled=np.array([False, False, True, True, True])).recall(asked(0), 5)
     assert found.items[0].tolist() == [2, 3, PAD, PAD, PAD]
+
+
+def test_other_vectors_may_answer(tmp_path: Path):
+    answers = np.array([[0, 0], [-2, 0], [0, 1], [5, 0], [9, 9]], dtype=np.float32)
+    ItemSpace.of(VECTORS, Profile.fit(past(0), 3, 0.5), answers=answers).save(tmp_path)
+    found = ItemSpace.load(tmp_path).recall(asked(0), 5)
+    assert found.items[0].tolist() == [3, 2, 1, PAD, PAD]
+    assert found.scores[0, :3].tolist() == [5, 0, -2]
 
 
 def test_similar_items_are_the_nearest_without_itself():

@@ -18,7 +18,6 @@ SETTINGS: dict[str, Any] = {
     "window": 2,
     "negatives": 5,
     "exponent": 0.75,
-    "subsample": 1.0,
     "epochs": 20,
     "learning_rate": 0.05,
     "seed": 0,
@@ -31,28 +30,47 @@ def two_rings(n: int = 200) -> list[np.ndarray]:
     return [(rng.integers(5) + np.arange(10)) % 5 + 5 * (number % 2) for number in range(n)]
 
 
-def trained(**settings: Any) -> np.ndarray:
+def trained(**settings: Any) -> tuple[np.ndarray, np.ndarray]:
     return skip_gram(two_rings(), 11, **{**SETTINGS, **settings})
 
 
-def test_items_of_the_same_sequences_lie_together():
-    unit = trained()[:10]
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    nearness = unit @ unit.T
-    assert nearness[:5, :5].min() > nearness[:5, 5:].max()
+def test_items_of_the_same_sequences_expect_each_other():
+    own, neighbours = trained(window=4)
+    products = own[:10] @ neighbours[:10].T
+    others = ~np.eye(5, dtype=bool)
+    assert products[:5, :5][others].min() > products[:5, 5:].max()
+
+
+def test_the_product_with_a_neighbour_tells_who_stands_beside():
+    # In a ring of five with a window of one, 0 stands beside 4 and 1, and 2 and 3 in the places that 0 could.
+    own, neighbours = trained(window=1)
+    products = own[0] @ neighbours[:10].T
+    assert set(np.argsort(-products)[:2]) == {1, 4}
+
+
+def test_the_exponent_is_how_much_the_frequent_are_held_back():
+    often = [np.array([0, 1])] * 30 + [np.array([0, 2])] * 3 + [np.array([1, 3])] * 30
+    last = []
+    for exponent in (0.0, 1.0):
+        own, neighbours = skip_gram(often, 4, **{**SETTINGS, "exponent": exponent})
+        products = own[0] @ neighbours.T
+        last.append(products[1] - products[2])
+    assert last[0] > last[1]
 
 
 def test_an_item_in_no_sequence_has_no_vector():
-    assert np.array_equal(trained().any(axis=1), np.arange(11) < 10)
+    for vectors in trained():
+        assert np.array_equal(vectors.any(axis=1), np.arange(11) < 10)
 
 
 def test_the_seed_decides():
-    assert np.array_equal(trained(), trained())
-    assert not np.array_equal(trained(), trained(seed=1))
+    one, again, other = trained(), trained(), trained(seed=1)
+    assert all(map(np.array_equal, one, again))
+    assert not any(map(np.array_equal, one, other))
 
 
 def test_the_same_in_every_process():
-    code = "from tests.recall.test_skip_gram import trained; print(trained().tobytes().hex())"
+    code = "from tests.recall.test_skip_gram import trained; print(trained()[1].tobytes().hex())"
     told = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -63,16 +81,16 @@ def test_the_same_in_every_process():
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert told == {trained().tobytes().hex()}
+    assert told == {trained()[1].tobytes().hex()}
 
 
 def test_no_sequence_no_vectors():
-    assert not skip_gram([], 3, **SETTINGS).any()
+    assert not np.any(skip_gram([], 3, **SETTINGS))
 
 
 def test_what_is_longer_than_gensim_reads_is_read_too():
     long = np.repeat(np.arange(2), [LONGEST, 4])
-    assert skip_gram([long], 2, **SETTINGS)[1].any()
+    assert skip_gram([long], 2, **SETTINGS)[0][1].any()
 
 
 def interactions() -> Interactions:
@@ -85,7 +103,7 @@ def interactions() -> Interactions:
 
 @pytest.mark.parametrize("kind", [Item2VecRecall, GraphRecall])
 def test_a_user_is_answered_with_items_of_the_same_ring(kind: type[Item2VecRecall | GraphRecall]):
-    channel = kind(embedding_dim=8, window=2, subsample=1.0, epochs=5, learning_rate=0.05)
+    channel = kind(embedding_dim=8, window=2, epochs=5, learning_rate=0.05)
     train = interactions()
     one = Interactions(
         *(each[:2] for each in (train.user_idx, train.item_idx, train.timestamp, train.value)), {}, 1, 11
@@ -100,7 +118,7 @@ def test_walks_reach_what_nobody_met_together():
     users = np.repeat(np.arange(len(pairs), dtype=np.int32), 2)
     items, n = np.concatenate(pairs).astype(np.int32), 2 * len(pairs)
     train = Interactions(users, items, np.arange(n), np.ones(n, np.float32), {}, len(pairs), 8)
-    channel = GraphRecall(embedding_dim=8, subsample=1.0, window=2, epochs=5, learning_rate=0.05)
+    channel = GraphRecall(embedding_dim=8, window=2, epochs=5, learning_rate=0.05)
     assert set(channel.fit(train).similar(np.array([0]), 2).items[0]) == {1, 2}
 
 

@@ -15,11 +15,12 @@ from recsys.types import Candidates, Interactions, Requests
 
 @dataclass(kw_only=True, eq=False)
 class GraphRecall:
-    """Top ``k`` by cosine to the mean of the last items, in a space of skip-gram vectors of walks.
+    """Top ``k`` of the items that skip-gram expects beside the last ones of the user, on walks.
 
     From each item ``walks_per_item`` walks of ``walk_length`` items go along the weighted links of
     `ItemGraph`, with node2vec's ``p`` and ``q``; both 1 are DeepWalk. So items come near that were met beside
-    the same third one, though nobody met both. The other settings are those of `skip_gram` and `Profile`.
+    the same third one, though nobody met both. The other settings are those of `skip_gram` and `Profile`, and
+    the answer is item2vec's: a mean of own vectors, among those of neighbours.
 
     Whoever has met no linked item gets an empty row; an item without links is not recalled.
     """
@@ -33,12 +34,11 @@ class GraphRecall:
     embedding_dim: int = 64
     window: int = 5
     negatives: int = 5
-    exponent: float = 0.75
-    subsample: float = 1e-3
-    epochs: int = 2
-    learning_rate: float = 0.025
+    exponent: float = 0.0
+    epochs: int = 1
+    learning_rate: float = 0.1
     history_length: int = 20
-    decay: float = 0.9
+    decay: float = 0.6
     value_power: float = 0.0
     seed: int = 0
 
@@ -52,20 +52,19 @@ class GraphRecall:
         from recsys.recall.walks import ItemGraph
 
         walks = ItemGraph.of(train).walks(self.walks_per_item, self.walk_length, self.p, self.q, self.seed)
-        vectors = skip_gram(
+        vectors, neighbours = skip_gram(
             walks,
             train.n_items,
             embedding_dim=self.embedding_dim,
             window=self.window,
             negatives=self.negatives,
             exponent=self.exponent,
-            subsample=self.subsample,
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             seed=self.seed,
         )
         profile = Profile.fit(train, self.history_length, self.decay, self.value_power)
-        self.space_ = ItemSpace.of(vectors, profile)
+        self.space_ = ItemSpace.of(vectors, profile, answers=neighbours)
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:

@@ -15,10 +15,12 @@ from recsys.types import Candidates, Interactions, Requests
 
 @dataclass(kw_only=True, eq=False)
 class Item2VecRecall:
-    """Top ``k`` by cosine to the mean of the last items, in a space of skip-gram vectors.
+    """Top ``k`` of the items that skip-gram expects beside the last ones of the user.
 
-    Users' sequences are read as sentences (Barkan & Koenigstein, MLSP 2016); `skip_gram` says what its
-    settings are, `Profile` what ``history_length``, ``decay`` and ``value_power`` make of a user.
+    Users' sequences are read as sentences (Barkan & Koenigstein, MLSP 2016). A user is the mean of the last
+    items' own vectors, as `Profile` says by ``history_length``, ``decay`` and ``value_power``. Answers are
+    looked for among the vectors of neighbours: by cosine to the own ones, as the paper has it, one finds what
+    could stand in the last items' place, not what follows. `skip_gram` says what its settings are.
 
     Whoever has met no item of train gets an empty row; an item that train has not met is not recalled.
     """
@@ -28,12 +30,11 @@ class Item2VecRecall:
     embedding_dim: int = 64
     window: int = 5
     negatives: int = 5
-    exponent: float = 0.75
-    subsample: float = 1e-3
-    epochs: int = 5
-    learning_rate: float = 0.025
+    exponent: float = 0.0
+    epochs: int = 3
+    learning_rate: float = 0.1
     history_length: int = 20
-    decay: float = 0.9
+    decay: float = 0.6
     value_power: float = 0.0
     seed: int = 0
 
@@ -42,20 +43,19 @@ class Item2VecRecall:
         from recsys.recall.skip_gram import skip_gram
 
         items = train.item_idx[train.by_user]
-        vectors = skip_gram(
+        vectors, neighbours = skip_gram(
             np.split(items, train.offsets[1:-1]),
             train.n_items,
             embedding_dim=self.embedding_dim,
             window=self.window,
             negatives=self.negatives,
             exponent=self.exponent,
-            subsample=self.subsample,
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             seed=self.seed,
         )
         profile = Profile.fit(train, self.history_length, self.decay, self.value_power)
-        self.space_ = ItemSpace.of(vectors, profile)
+        self.space_ = ItemSpace.of(vectors, profile, answers=neighbours)
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:

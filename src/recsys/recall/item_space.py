@@ -49,26 +49,37 @@ class Profile:
 
 @dataclass(frozen=True)
 class ItemSpace:
-    """Unit ``vectors`` (n_items, d) float32 of items, zeros where there is none, searched exactly by cosine.
+    """Unit ``vectors`` (n_items, d) float32 of items, zeros where there is none; users are means of them.
 
-    ``hidden`` (m,) items are not recalled: those without a vector, and what a channel adds.
+    A user is answered with the items whose ``answers`` (n_items, d) have the largest product with the user's
+    vector, by exact search; None for the vectors themselves, so the cosine. ``hidden`` (m,) items are not
+    recalled: those without a vector, and what a channel adds.
     """
 
     vectors: np.ndarray
     hidden: np.ndarray
     profile: Profile
+    answers: np.ndarray | None = None
 
     @classmethod
-    def of(cls, vectors: np.ndarray, profile: Profile, recalled: np.ndarray | None = None) -> Self:
+    def of(
+        cls,
+        vectors: np.ndarray,
+        profile: Profile,
+        *,
+        answers: np.ndarray | None = None,
+        recalled: np.ndarray | None = None,
+    ) -> Self:
         """Bring ``vectors`` to length 1; only ``recalled`` (n_items,) bool are found, None for all."""
         vectors = unit(vectors.astype(np.float32))
         shown = vectors.any(axis=1) if recalled is None else vectors.any(axis=1) & recalled
-        return cls(vectors, np.flatnonzero(~shown), profile)
+        return cls(vectors, np.flatnonzero(~shown), profile, answers)
 
     def recall(self, requests: Requests, k: int) -> Candidates:
         """Answer as `Recall.recall` does; whoever met no item with a vector gets an empty row."""
         users = self.profile.vectors(requests, self.vectors)
-        return best_unseen_products(users, self.vectors, self.hidden, requests.history, k)
+        answers = self.vectors if self.answers is None else self.answers
+        return best_unseen_products(users, answers, self.hidden, requests.history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD."""
@@ -80,14 +91,17 @@ class ItemSpace:
     def save(self, folder: Path) -> None:
         """Write two files."""
         write_json(folder / "profile.json", asdict(self.profile))
-        write_arrays(folder / "items.npz", {"vectors": self.vectors, "hidden": self.hidden})
+        arrays = {"vectors": self.vectors, "hidden": self.hidden}
+        if self.answers is not None:
+            arrays["answers"] = self.answers
+        write_arrays(folder / "items.npz", arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         arrays = read_arrays(folder / "items.npz")
         profile = Profile.from_json(read_json(folder / "profile.json"))
-        return cls(arrays["vectors"], arrays["hidden"], profile)
+        return cls(arrays["vectors"], arrays["hidden"], profile, arrays.get("answers"))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
