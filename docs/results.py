@@ -10,12 +10,14 @@ from pathlib import Path
 
 import capacity_tables
 import pandas as pd
+import quality_tables
 
 from recsys.artifacts import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CAPACITY = ROOT / "docs" / "capacity.md"
+QUALITY = ROOT / "docs" / "quality.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -135,8 +137,10 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "image": image,
         "week": week,
         **capacity_tables.README,
+        **quality_tables.README,
     },
     CAPACITY: capacity_tables.CAPACITY,
+    QUALITY: quality_tables.QUALITY,
 }
 """What stands between marks of its name, by document."""
 
