@@ -95,8 +95,7 @@ class Protocol:
         moment = self.moment(self.test, sampled)
         answer = self.runs.peer(peer["program"], peer["model"], moment, settings)
         step = str(chosen.get("epochs", [0])[-1])
-        took = answer.told[step] | {"peak_mb": answer.told["all"]["peak_mb"]}
-        self._add(name, False, answer, step, took, sampled)
+        self._add(name, False, answer, step, answer.told[step], sampled)
 
     def ask_ours(self, name: str, root: Path) -> None:
         """Let all answer that a run of the pipeline in ``root`` has left for this split."""
@@ -122,6 +121,7 @@ class Protocol:
     ) -> None:
         order = answer.sampled(step) if sampled else None
         kept = {key: value for key, value in took.items() if value is not None}
+        kept["peak_mb"] = answer.told["all"]["peak_mb"]
         if ours:
             kept.pop("fit_seconds", None)  # of a program that only loads
         self.systems.append(System(name, ours, answer.items(step), kept, order))
@@ -169,8 +169,10 @@ class Protocol:
     def _against(self, per_user: Mapping[str, Mapping[str, np.ndarray]], rows: np.ndarray) -> dict[str, Any]:
         """By metric: the peer that is best on this very fold, and by how much ours are ahead of it."""
         told: dict[str, Any] = {}
-        peers = [system.name for system in self.systems if not system.ours]
-        for metric in COMPARED if peers else ():
+        for metric in COMPARED:
+            peers = [each.name for each in self.systems if not each.ours and metric in per_user[each.name]]
+            if not peers:  # or the catalogue is shorter than the list
+                continue
             best = max(peers, key=lambda name: np.nanmean(per_user[name][metric][rows]))
             base = per_user[best][metric][rows]
             told[metric] = {"best_peer": best, "ours": {}}

@@ -39,12 +39,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--ours", action="append", metavar="NAME=ROOT", help="runs of the pipeline (default=.)"
     )
     parser.add_argument("--by-id", action="append", metavar="NAME=ROOT", help="runs made by by_id.py")
-    parser.add_argument("--protocols", nargs="+", choices=[*SPLITS, BY_ID], default=[*SPLITS, BY_ID])
+    parser.add_argument(
+        "--protocols", nargs="+", choices=[*SPLITS, BY_ID], help=f"({BY_ID} only if --by-id is given)"
+    )
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="of peers.yaml (all)")
     parser.add_argument("--budget", type=float, default=300, help="s of tuning a peer (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=ROOT / "artifacts" / "data")
     parser.add_argument("--cache", type=Path, default=ROOT / ".quality")
-    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "benchmarks")
+    parser.add_argument("--out", type=Path, help="(reports/benchmarks, or a folder of --cache for a part)")
     parser.add_argument("--under", default="", metavar="COMMAND", help='before each program: "taskset -c 0"')
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument(
@@ -53,6 +55,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     given.ours = dict(each.split("=", 1) for each in given.ours or [f"default={ROOT}"])
     given.by_id = dict(each.split("=", 1) for each in given.by_id or [])
+    part = given.quick or given.protocols or given.peers
+    given.out = given.out or (given.cache / "part" if part else ROOT / "reports" / "benchmarks")
+    given.protocols = given.protocols or [*SPLITS, *([BY_ID] if given.by_id else [])]
     return given
 
 
