@@ -10,7 +10,7 @@ export PYTHONHASHSEED := 0
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline sample serve stack image test lint check lab bench lock clean
+.PHONY: help setup pipeline sample best serve stack image test lint check lab bench lock clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ pipeline: setup  ## data, training, evaluation, release; then one user's recomme
 sample: setup  ## the same on a seeded share of the users, in .sample/; the full artifacts stay as they are
 	recsys train --mode sampled --no-gate
 	cd .sample && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
+
+best: setup  ## the preset that puts quality first, in .best/; up to two hours
+	recsys train --mode full --preset best --no-gate
+	cd .best && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
 
 serve: setup  ## the newest release as a service with its page, on http://localhost:3000
 	cd bentos/recommender && RECSYS_RELEASES=$(CURDIR)/artifacts/releases RECSYS_STORE=$(CURDIR)/artifacts/store \
@@ -63,6 +67,6 @@ lock: setup  ## write requirements.lock anew from .venv
 	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-clean:  ## remove .venv, .sample and caches; data, artifacts and releases stay
-	rm -rf $(VENV) .sample .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+clean:  ## remove .venv, .sample, .best and caches; data, artifacts and releases stay
+	rm -rf $(VENV) .sample .best .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

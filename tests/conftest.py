@@ -42,7 +42,7 @@ CHANNELS: dict[str, dict[str, Any]] = {
     "cluster": {"n_clusters": 4, "n_probe": 2},
 }
 MERGING = Merging(k=40, depth=40)
-RERANKING = Reranking(pool=20, mmr_lambda=0.9, window=4, limit=2, fresh_share=0.1)
+RERANKING = Reranking(pool=20, relevance_weight=0.9, window=4, limit=2, fresh_share=0.1)
 
 
 def make_channels(past: Interactions, attributes: Attributes) -> dict[str, Recall]:

@@ -71,6 +71,7 @@ def test_a_sure_difference_is_filled_and_a_doubtful_one_is_not():
         ),
         lambda: plots.long_tail({"users": np.array([5, 1, 0]), "items": np.array([3, 3])}),
         lambda: plots.calibration({"liked": np.linspace(0, 1, 50)}, {"liked": np.arange(50) % 2}),
+        lambda: plots.gains_of_ranks(pd.DataFrame({"mf": [2.0, 1.0]}, index=[1, 2])),
         lambda: plots.gates(pd.DataFrame([[0.3, 0.7]], index=["liked"])),
         lambda: plots.scatter_map(np.random.default_rng(0).random((30, 2)), ["a", "b", "c"] * 10, most=2),
         lambda: plots.cluster_sizes(np.array([3, 9, 1])),

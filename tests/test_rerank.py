@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recsys.business_rules import Rules
-from recsys.rerank import Move, Reranker, Traits
+from recsys.rerank import ALIKE, Move, Reranker, Traits
 from recsys.types import DAY, PAD, Candidates
 from recsys.vocabulary import Vocabulary
 
@@ -142,7 +142,7 @@ def test_items_without_category_pass_every_window():
 
 def test_mmr_prefers_what_is_unlike_the_list():
     # After item 0: item 1 is worth 0.5*0.9-0.5*1, item 2 0.5*0.8-0.
-    reranker = reranker_of([["a"], ["a"], ["b"], ["a"]], mmr_lambda=0.5)
+    reranker = reranker_of([["a"], ["a"], ["b"], ["a"]], relevance_weight=0.5)
     got = reranker.rerank(ranked(0, 1, 2, 3, scores=[1, 0.9, 0.8, 0]), NOW, 3)
     assert got.items.tolist() == [[0, 2, 1]]
     assert got.moves[0].tolist() == [Move.NONE, Move.DIVERSITY, Move.NONE]
@@ -150,15 +150,36 @@ def test_mmr_prefers_what_is_unlike_the_list():
 
 def test_mmr_weighs_relevance_by_lambda():
     # After item 0: item 1 is worth 0.3*0.9-0.7*1, item 2 0.3*0.1-0.
-    reranker = reranker_of([["a"], ["a"], ["b"], ["a"]], mmr_lambda=0.3)
+    reranker = reranker_of([["a"], ["a"], ["b"], ["a"]], relevance_weight=0.3)
     assert order(reranker, ranked(0, 1, 2, 3, scores=[1, 0.9, 0.1, 0]), 3) == [0, 2, 1]
 
 
 def test_mmr_looks_at_the_nearest_item_of_the_list():
     # Item 2 equals item 0; item 3 is halfway to both that are placed before it.
     labels = [["a"], ["b"], ["a"], ["a", "b"]]
-    reranker = reranker_of(labels, mmr_lambda=0.5)
+    reranker = reranker_of(labels, relevance_weight=0.5)
     assert order(reranker, ranked(0, 1, 2, 3, scores=[1, 1, 0.1, 0]), 4) == [0, 1, 3, 2]
+
+
+LABELS = st.lists(st.lists(st.sampled_from("abcd"), max_size=3), min_size=6, max_size=6)
+
+
+@FEW
+@given(LABELS, st.sampled_from([0.9, 0.5, 0.1]))
+def test_dpp_takes_what_adds_most_to_the_determinant(labels, weight):
+    reranker = reranker_of(labels, diversity="dpp", relevance_weight=weight)
+    alike = ALIKE * reranker.traits.unit @ reranker.traits.unit.T
+    np.fill_diagonal(alike, 1)
+    relevance, placed = 1 - np.arange(6) / 5, []
+    for item in order(reranker, ranked(*range(6), scores=relevance), 6):
+        before = np.linalg.slogdet(alike[np.ix_(placed, placed)])[1]
+        gain = {
+            each: np.linalg.slogdet(alike[np.ix_([*placed, each], [*placed, each])])[1] - before
+            for each in set(range(6)) - set(placed)
+        }
+        worth = {each: weight * relevance[each] + (1 - weight) * gain[each] for each in gain}
+        assert worth[item] == pytest.approx(max(worth.values()), abs=1e-5)
+        placed.append(item)
 
 
 def test_a_fresh_item_is_taken_in_by_the_middle_of_its_part():
@@ -182,7 +203,16 @@ def test_a_window_puts_a_fresh_item_off():
     assert order(reranker, ranked(0, 1, 2, 3), 4) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("settings", [{"mmr_lambda": 0}, {"window": -1}, {"limit": 0}, {"fresh_share": 1.5}])
+OUT_OF_RANGE = [
+    {"diversity": "none"},
+    {"relevance_weight": 0},
+    {"window": -1},
+    {"limit": 0},
+    {"fresh_share": 1.5},
+]
+
+
+@pytest.mark.parametrize("settings", OUT_OF_RANGE)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         reranker_of([["a"]], **settings)
@@ -216,7 +246,8 @@ def situations(draw):
         labels,
         draw(rulebooks()),
         fresh=draw(st.sets(st.integers(0, N_ITEMS - 1))),
-        mmr_lambda=draw(st.sampled_from([1.0, 0.7, 0.3])),
+        diversity=draw(st.sampled_from(["mmr", "dpp"])),
+        relevance_weight=draw(st.sampled_from([1.0, 0.7, 0.3])),
         window=draw(st.integers(0, 4)),
         limit=draw(st.integers(1, 2)),
         fresh_share=draw(st.sampled_from([0.0, 0.1, 0.5])),

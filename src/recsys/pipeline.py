@@ -18,10 +18,10 @@ from recsys.catalogue import Catalogue
 from recsys.features.candidates import CandidateFeatures
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
-from recsys.recall.merge import Method, merge
+from recsys.recall.merge import Gains, Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
-from recsys.rerank import Reranker, Traits
+from recsys.rerank import Diversity, Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
 if TYPE_CHECKING:
@@ -35,22 +35,19 @@ FULL, UNRANKED = "full", "unranked"
 class Merging:
     """How channels' candidates become one list: ``k`` of them, ``depth`` from each channel.
 
-    ``quotas`` gives a channel another depth, ``weights`` another weight than 1.
+    ``quotas`` gives a channel another depth; ``gains`` are those of the method "learned".
     """
 
     k: int = 300
     depth: int = 300
     quotas: Mapping[str, int] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
     method: Method = "reciprocal_rank"
-    smoothing: float = 60
+    gains: Gains = field(default_factory=dict)
 
     def __call__(self, found: Mapping[str, Candidates], k: int = 0) -> MergedCandidates:
         """Merge what the channels found, into lists of at least ``k``."""
         within = {name: each.top(self.quota(name, k)) for name, each in found.items()}
-        return merge(
-            within, max(self.k, k), weights=self.weights, method=self.method, smoothing=self.smoothing
-        )
+        return merge(within, max(self.k, k), self.method, self.gains)
 
     def quota(self, channel: str, k: int = 0) -> int:
         """How many candidates ``channel`` is asked for, where at least ``k`` are wanted."""
@@ -65,7 +62,8 @@ class Reranking:
     """
 
     pool: int = 100
-    mmr_lambda: float = 1.0
+    diversity: Diversity = "mmr"
+    relevance_weight: float = 1.0
     window: int = 0
     limit: int = 1
     fresh_share: float = 0.0
@@ -75,7 +73,15 @@ class Reranking:
         """Bind rules and traits to a catalogue at the end of ``past``."""
         traits = Traits.of(catalogue.categories, fresh_items(past, self.fresh_days))
         bound = rules.bind(catalogue.items, traits.categories, traits.names)
-        return Reranker(traits, bound, self.mmr_lambda, self.window, self.limit, self.fresh_share)
+        return Reranker(
+            traits=traits,
+            rules=bound,
+            diversity=self.diversity,
+            relevance_weight=self.relevance_weight,
+            window=self.window,
+            limit=self.limit,
+            fresh_share=self.fresh_share,
+        )
 
 
 def fresh_items(past: Interactions, days: float) -> np.ndarray:

@@ -8,9 +8,11 @@ Places are filled from the first to the last; at each, what stands earlier here 
    what is placed already, never ahead: it gives way at a place only where every item left would break it;
 4. freshness: of ``k`` places, ``fresh_share`` (rounded up) go to fresh items, as far as there are candidates.
    The j-th stands in the middle of the j-th part of the list at the latest, unless a window puts it off;
-5. MMR (Carbonell & Goldstein, SIGIR 1998): the item with the most of
-   ``mmr_lambda * relevance - (1 - mmr_lambda) * its greatest category cosine with an item placed before``,
-   where relevance is the score times boosts and profit, scaled to [0, 1] within the list.
+5. diversity: the item with the most of ``relevance_weight * relevance - (1 - relevance_weight) * penalty``,
+   where relevance is the score times boosts and profit, scaled to [0, 1] within the list. By "mmr" the
+   penalty is the greatest category cosine with an item placed before (Carbonell & Goldstein, SIGIR 1998); by
+   "dpp" it is -log of the share of the item that all items placed before leave unexplained: the greedy
+   maximum of a determinantal point process (Chen et al., NeurIPS 2018, algorithm 1).
 
 A tie goes to the item that stood higher in the input.
 """
@@ -22,13 +24,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numba import njit
 
 from recsys.business_rules import BoundRules
 from recsys.types import PAD, Candidates
+
+Diversity = Literal["mmr", "dpp"]
+ALIKE = 0.9
+"""How much of an item another of the same categories explains; with 1, no two of them could ever stand."""
 
 
 class Move(IntEnum):
@@ -99,19 +105,23 @@ class Reranked:
 class Reranker:
     """Re-ranks lists; the defaults but for ``rules`` leave an order untouched.
 
-    ``mmr_lambda`` in (0, 1], 1 without diversity; ``window`` 0 without windows; ``fresh_share`` in [0, 1].
+    ``relevance_weight`` in (0, 1], 1 without ``diversity``; ``window`` 0 without windows; ``fresh_share`` in
+    [0, 1].
     """
 
     traits: Traits
     rules: BoundRules
-    mmr_lambda: float = 1.0
+    diversity: Diversity = "mmr"
+    relevance_weight: float = 1.0
     window: int = 0
     limit: int = 1
     fresh_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.mmr_lambda <= 1:
-            raise ValueError(f"mmr_lambda is {self.mmr_lambda}, not above 0 and up to 1")
+        if self.diversity not in get_args(Diversity):
+            raise ValueError(f"diversity is {self.diversity!r}, not one of {', '.join(get_args(Diversity))}")
+        if not 0 < self.relevance_weight <= 1:
+            raise ValueError(f"relevance_weight is {self.relevance_weight}, not above 0 and up to 1")
         if self.window < 0 or self.limit < 1:
             raise ValueError(f"window {self.window} with limit {self.limit}: not from 0 and from 1")
         if not 0 <= self.fresh_share <= 1:
@@ -128,8 +138,9 @@ class Reranker:
         before, moves = np.full(shape, PAD, dtype=np.int64), np.zeros(shape, dtype=np.int8)
         _fill(
             lists.left, lists.fresh, lists.main, lists.pinned_to, lists.relevance, lists.items,
-            self.traits.unit if self.mmr_lambda < 1 else self.traits.unit[:0], self.mmr_lambda,
-            self.window, self.limit, _deadlines(self.fresh_share, k), before, moves,
+            self.traits.unit if self.relevance_weight < 1 else self.traits.unit[:0],
+            self.diversity == "dpp", self.relevance_weight, self.window, self.limit,
+            _deadlines(self.fresh_share, k), before, moves,
         )  # fmt: skip
         inside = before != PAD
         items = np.where(inside, np.take_along_axis(lists.items, before, axis=1), PAD)
@@ -194,21 +205,21 @@ def _scale(relevance, among):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _fill(  # type: ignore[no-untyped-def]
-    left, fresh, main, pinned_to, relevance, items, vectors, mmr_lambda, window, limit, deadlines,
-    before, moves,
+    left, fresh, main, pinned_to, relevance, items, vectors, dpp, relevance_weight, window, limit,
+    deadlines, before, moves,
 ):  # fmt: skip
     """Fill the places of each list, first to last; it uses up ``left`` and ``fresh``."""
     n, m = items.shape
-    nearest, fits = np.empty(m), np.empty(m, dtype=np.bool_)
-    cosines = np.empty(m, dtype=np.float32)
+    penalty, fits = np.empty(m), np.empty(m, dtype=np.bool_)
+    cosines, explained = np.empty(m, dtype=np.float32), np.empty((before.shape[1] if dpp else 0, m))
     for row in range(n):
-        nearest[:] = 0
+        penalty[:] = 0
         gathered = _gathered(vectors, items[row])
         n_fresh = fresh[row].sum()
         for place in range(before.shape[1]):
             chosen, why = _pinned(left[row], pinned_to[row], place)
             if chosen == PAD:
-                value = mmr_lambda * relevance[row] - (1 - mmr_lambda) * nearest
+                value = relevance_weight * relevance[row] - (1 - relevance_weight) * penalty
                 due = min((deadlines <= place).sum(), n_fresh) > n_fresh - fresh[row].sum()
                 recent = main[row][before[row, max(place - window + 1, 0) : place]]
                 _within_window(left[row], pinned_to[row], main[row], recent, limit, fits)
@@ -218,7 +229,11 @@ def _fill(  # type: ignore[no-untyped-def]
             before[row, place], moves[row, place] = chosen, why
             left[row, chosen] = fresh[row, chosen] = False
             if len(vectors):
-                _come_near(nearest, gathered, chosen, cosines)
+                _cosines(gathered, chosen, cosines)
+                if dpp:
+                    _explain(penalty, explained, place, chosen, cosines)
+                else:
+                    np.maximum(penalty, cosines, penalty)
 
 
 @njit(nogil=True, cache=True)
@@ -290,14 +305,29 @@ def _gathered(vectors, items):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _come_near(nearest, gathered, chosen, cosines):  # type: ignore[no-untyped-def]
-    """Raise each item's greatest category cosine with an item placed, now that ``chosen`` is."""
+def _cosines(gathered, chosen, cosines):  # type: ignore[no-untyped-def]
+    """Write each item's category cosine with ``chosen``."""
     cosines[:] = 0
     for column in range(len(gathered)):
         for at in range(len(cosines)):
             cosines[at] += gathered[column, chosen] * gathered[column, at]
+
+
+@njit(nogil=True, cache=True)
+def _explain(penalty, explained, place, chosen, cosines):  # type: ignore[no-untyped-def]
+    """Take from each item what ``chosen`` explains of it beyond those placed before.
+
+    ``explained`` (k, m) is the Cholesky factor of the items placed, a row each.
+    """
+    left = np.exp(-penalty[chosen] / 2)
     for at in range(len(cosines)):
-        nearest[at] = max(nearest[at], cosines[at])
+        by_this = ALIKE * cosines[at]
+        for earlier in range(place):
+            by_this -= explained[earlier, chosen] * explained[earlier, at]
+        explained[place, at] = by_this / left
+    for at in range(len(cosines)):
+        unexplained = np.exp(-penalty[at]) - explained[place, at] ** 2
+        penalty[at] = -np.log(max(unexplained, 1 - ALIKE))
 
 
 def _deadlines(fresh_share: float, k: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from recsys.artifacts import read_json
 from recsys.pipeline import Recommender
-from recsys.recall import load_fold
+from recsys.recall import CHANNELS, load_fold
 from recsys.recall.popular import PopularRecall
 from recsys.release import list_releases, verify
 
@@ -43,6 +43,7 @@ def test_every_notebook_shows_figures(repository):
         "25_mf.ipynb": 3,
         "30_two_tower.ipynb": 8,
         "40_clustering.ipynb": 5,
+        "45_merging.ipynb": 6,
         "50_mmoe.ipynb": 6,
         "60_evaluation.ipynb": 5,
         "70_release.ipynb": 0,
@@ -87,10 +88,20 @@ def test_a_list_of_all_items_finds_all(repository):
 
 @pytest.mark.parametrize("fold", ["late", "valid", "test"])
 def test_channels_of_a_fold_know_its_past_and_no_more(repository, prepared, fold):
-    channels = load_fold(repository / "artifacts" / SPLIT, fold)
-    assert list(channels) == ["popular", "item_cf", "user_cf", "mf", "two_tower", "cluster"]
+    channels = load_fold(repository / "artifacts" / SPLIT / "recall", fold, set(CHANNELS))
+    assert list(channels) == list(CHANNELS)
     again = PopularRecall().fit(prepared.fold(SPLIT, fold).past)
     np.testing.assert_array_equal(channels["popular"].scores_[:1], again.scores_)
+
+
+def test_merged_lists_find_more_than_any_channel(repository):
+    report = read_json(repository / "reports" / SPLIT / "merging.json")
+    channels = {name: values["ndcg_at_10"] for name, values in report.items() if name in CHANNELS}
+    assert max(channels.values()) * 0.8 < report["learned"]["ndcg_at_10"] < 0.5
+    assert report["learned"]["recall_at_300"] == 1
+    merged = read_json(repository / "artifacts" / SPLIT / "merging/merging.json")
+    assert merged["channels"] == list(CHANNELS)
+    assert set(merged["merging"]["gains"]) == set(CHANNELS)
 
 
 def test_the_ranker_tells_what_will_be_met(repository):

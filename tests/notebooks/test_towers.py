@@ -24,7 +24,7 @@ def table(repository, stage, name):
 @pytest.mark.parametrize("fold", FOLDS)
 def test_both_channels_of_a_fold_know_its_past_and_no_more(repository, prepared, fold):
     past = prepared.fold(SPLIT, fold).past
-    channels = load_fold(repository / "artifacts" / SPLIT, fold)
+    channels = load_fold(repository / "artifacts" / SPLIT / "recall", fold, ["two_tower", "cluster"])
     met = np.bincount(past.item_idx, minlength=past.n_items) > 0
     assert np.array_equal(channels["two_tower"].item_vectors.any(axis=1), met)
     again = ClusterRecall(
@@ -34,8 +34,8 @@ def test_both_channels_of_a_fold_know_its_past_and_no_more(repository, prepared,
 
 
 def test_each_fold_has_towers_of_its_own(repository):
-    folder = repository / "artifacts" / SPLIT
-    late, valid, test = (load_fold(folder, fold)["two_tower"].item_vectors for fold in FOLDS)
+    folder = repository / "artifacts" / SPLIT / "recall"
+    late, valid, test = (load_fold(folder, fold, ["two_tower"])["two_tower"].item_vectors for fold in FOLDS)
     assert not np.array_equal(late, valid)
     assert not np.array_equal(valid, test)
 

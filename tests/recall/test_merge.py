@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from recsys.recall.merge import merge
 from recsys.types import PAD, Candidates
 
-METHODS = ("reciprocal_rank", "snake")
+METHODS = ("learned", "reciprocal_rank", "snake")
+GAINS = {"channel 0": [2.0, 1.0] + 9 * [0.5], "channel 2": 11 * [0.25]}
 
 
 def listed(*rows: list[int]) -> Candidates:
@@ -31,16 +32,16 @@ def _found(lists: list[list[list[int]]]) -> dict[str, Candidates]:
 @given(_many, st.integers(1, 15), st.sampled_from(METHODS))
 def test_a_batch_is_merged_as_one_by_one(lists, k, method):
     found = _found(lists)
-    whole = merge(found, k, method=method)
+    whole = merge(found, k, method=method, gains=GAINS)
     for row in range(len(whole)):
-        alone = merge({name: c[[row]] for name, c in found.items()}, k, method=method)
+        alone = merge({name: c[[row]] for name, c in found.items()}, k, method=method, gains=GAINS)
         for field in ("items", "scores", "ranks", "channel_scores"):
             np.testing.assert_array_equal(getattr(alone, field)[0], getattr(whole, field)[row])
 
 
 @given(_many, st.integers(1, 15), st.sampled_from(METHODS))
 def test_no_item_comes_twice(lists, k, method):
-    for row in merge(_found(lists), k, method=method).items:
+    for row in merge(_found(lists), k, method=method, gains=GAINS).items:
         items = row[row != PAD]
         assert len(items) == len(set(items.tolist()))
 
@@ -48,7 +49,7 @@ def test_no_item_comes_twice(lists, k, method):
 @given(_many, st.integers(1, 15), st.sampled_from(METHODS))
 def test_every_channels_rank_and_score_are_kept(lists, k, method):
     found = _found(lists)
-    merged = merge(found, k, method=method)
+    merged = merge(found, k, method=method, gains=GAINS)
     for row, place in zip(*np.nonzero(merged.items != PAD), strict=True):
         item = merged.items[row, place]
         for number, candidates in enumerate(found.values()):
@@ -61,14 +62,14 @@ def test_every_channels_rank_and_score_are_kept(lists, k, method):
 
 @given(_many, st.sampled_from(METHODS))
 def test_with_room_enough_all_that_was_found_is_there(lists, method):
-    merged = merge(_found(lists), 20, method=method)
+    merged = merge(_found(lists), 20, method=method, gains=GAINS)
     for row, items in enumerate(merged.items):
         assert set(items.tolist()) - {PAD} == {item for rows in lists for item in rows[row]}
 
 
 @given(_many, st.integers(1, 15), st.sampled_from(METHODS))
 def test_scores_fall_and_padding_comes_last(lists, k, method):
-    merged = merge(_found(lists), k, method=method)
+    merged = merge(_found(lists), k, method=method, gains=GAINS)
     assert (merged.scores[:, 1:] <= merged.scores[:, :-1]).all()
     np.testing.assert_array_equal(merged.items == PAD, np.isneginf(merged.scores))
 
@@ -76,20 +77,30 @@ def test_scores_fall_and_padding_comes_last(lists, k, method):
 @given(_many, st.integers(1, 8), st.sampled_from(METHODS))
 def test_a_shorter_list_is_the_head_of_a_longer_one(lists, k, method):
     found = _found(lists)
-    longer, shorter = merge(found, 15, method=method), merge(found, k, method=method)
+    longer, shorter = (
+        merge(found, 15, method=method, gains=GAINS),
+        merge(found, k, method=method, gains=GAINS),
+    )
     np.testing.assert_array_equal(longer.items[:, :k], shorter.items)
 
 
 def test_reciprocal_ranks_add_up():
-    merged = merge({"a": listed([5, 7]), "b": listed([7])}, 2, smoothing=60)
+    merged = merge({"a": listed([5, 7]), "b": listed([7])}, 2)
     assert merged.items.tolist() == [[7, 5]]
     assert merged.scores[0] == pytest.approx([1 / 62 + 1 / 61, 1 / 61])
 
 
-def test_a_weight_lifts_its_channel():
-    found = {"a": listed([5]), "b": listed([3])}
-    assert merge(found, 2, weights={"a": 2.0}).items.tolist() == [[5, 3]]
-    assert merge(found, 2, weights={"b": 2.0}).items.tolist() == [[3, 5]]
+def test_gains_add_up_and_lie_on_the_logarithm_of_ranks_between_knots():
+    found = {"a": listed([5, 6, 7]), "b": listed([7])}
+    merged = merge(found, 3, "learned", {"a": [4.0, 2.0, 1.0] + 8 * [1.0], "b": 11 * [0.5]})
+    assert merged.items.tolist() == [[5, 6, 7]]
+    third = 2 + (1 - 2) * np.log(3 / 2) / np.log(2)
+    assert merged.scores[0] == pytest.approx([4, 2, third + 0.5])
+
+
+def test_what_only_channels_without_gains_found_comes_last_in_its_order():
+    found = {"a": listed([9, 4, 6]), "b": listed([2])}
+    assert merge(found, 4, "learned", {"a": 11 * [0.0], "b": 11 * [1.0]}).items.tolist() == [[2, 9, 4, 6]]
 
 
 def test_ties_go_to_the_lower_row_number():
@@ -99,12 +110,6 @@ def test_ties_go_to_the_lower_row_number():
 def test_snake_takes_each_channels_first_then_each_ones_second():
     found = {"a": listed([5, 6]), "b": listed([3, 4])}
     assert merge(found, 4, method="snake").items.tolist() == [[5, 3, 6, 4]]
-
-
-def test_snake_starts_with_the_heaviest_channel():
-    found = {"a": listed([5, 6]), "b": listed([3, 4])}
-    merged = merge(found, 4, method="snake", weights={"a": 1.0, "b": 3.0})
-    assert merged.items.tolist() == [[3, 5, 4, 6]]
 
 
 def test_a_user_for_whom_no_channel_found_anything_gets_an_empty_row():

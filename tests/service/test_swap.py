@@ -17,7 +17,7 @@ SWAPS, TOKEN = 20, "a token for tests"
 
 @pytest.mark.slow
 def test_no_answer_fails_or_mixes_two_releases(recommender, built, tmp_path):
-    other = replace(recommender, reranking=Reranking(pool=40, mmr_lambda=0.5))
+    other = replace(recommender, reranking=Reranking(pool=40, relevance_weight=0.5))
     ids = [built(each, tmp_path, number=n).id for n, each in enumerate((recommender, other))]
     lives = {id_: Live.load(tmp_path / id_) for id_ in ids}
     users = [f"u{number}" for number in range(20)]

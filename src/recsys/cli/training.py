@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from recsys.release import Release
     from recsys.remote import Live, Remote
 
-SAMPLE = Path(".sample")
+SAMPLED = "sample"
+"""Preset of what is trained on a sample."""
 LIVE = Path("artifacts/live")
 """Holds the release that answers while another one is made: partial training goes on from it."""
 PARTIAL = Path("artifacts/partial/releases")
@@ -54,18 +55,24 @@ def train(
             help="Where the release that answers is, and the new one is published.",
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help="With --mode full: train as params.PRESET.yaml says, in .PRESET/."),
+    ] = None,
     releases: Releases = RELEASES,
 ) -> None:
     """Train, build a release and print where it is; exit code 1 where it is worse than the one that answers.
 
-    full runs what changed of the pipeline. sampled does so in .sample/ on a share of the users
-    (params.sample.yaml). partial prepares the data, and goes on from the release that answers with what
-    happened since. Both releases are measured on the new one's data. With --remote, a release that may
-    answer is published, and does; without, the one that answers is that of --releases.
+    full runs what changed of the pipeline, with another preset in a folder of its own. sampled does so in
+    .sample/ on a share of the users (params.sample.yaml). partial prepares the data, and goes on from the
+    release that answers with what happened since. Both releases are measured on the new one's data. With
+    --remote, a release that may answer is published, and does; without, the one that answers is that of
+    --releases.
 
     \b
     Examples:
       recsys train --mode full
+      recsys train --mode full --preset best
       recsys train --mode partial --remote s3://models/recsys
     """  # noqa: D301
     from recsys.remote import Remote
@@ -73,10 +80,11 @@ def train(
 
     if not Path("dvc.yaml").is_file():
         raise ArgumentError("no dvc.yaml here: run from the root of the repository")
+    preset = _preset(mode, preset)
     there = Remote(remote) if remote else None
     before = there.live() if there else None
     live = _kept(there, before, releases)
-    root, made = _made(mode, live)
+    root, made = _made(mode, preset, live)
     Answering.load(made.folder)
     if gate and live is not None and live.id != made.id and not judged(made, live, root / DATA).passed:
         typer.echo(made.folder)
@@ -84,6 +92,15 @@ def train(
     if publish and there is not None and before is not None:
         there.publish(made, before)
     typer.echo(made.folder)
+
+
+def _preset(mode: Mode, given: str | None) -> str | None:
+    if given and mode is not Mode.FULL:
+        raise ArgumentError(f"--mode {mode} has parameters of its own: --preset goes with --mode full")
+    if given and not Path(f"params.{given}.yaml").is_file():
+        there = sorted(path.suffixes[0][1:] for path in Path().glob("params.*.yaml"))
+        raise ArgumentError(f"no params.{given}.yaml here; there are {', '.join(there) or 'none'}")
+    return SAMPLED if mode is Mode.SAMPLED else given
 
 
 def _kept(there: Remote | None, before: Live | None, releases: Path) -> Release | None:
@@ -100,11 +117,11 @@ def _kept(there: Remote | None, before: Live | None, releases: Path) -> Release 
     return load(LIVE / id_)
 
 
-def _made(mode: Mode, live: Release | None) -> tuple[Path, Release]:
+def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, Release]:
     """Train; the folder that it was done in, and the release."""
     from recsys.release import ReleaseError, list_releases
 
-    root = SAMPLE if mode is Mode.SAMPLED else Path()
+    root = Path(f".{preset}") if preset else Path()
     if mode is Mode.PARTIAL:
         if live is None:
             raise ArgumentError("no release answers yet that partial training could go on from")
@@ -112,8 +129,8 @@ def _made(mode: Mode, live: Release | None) -> tuple[Path, Release]:
         _run("dvc", "repro", "data")
         _run("python", "notebooks/run.py", "partial")
     else:
-        if mode is Mode.SAMPLED:
-            _run("python", "notebooks/sample.py", "params.sample.yaml", str(SAMPLE))
+        if preset:
+            _run("python", "notebooks/preset.py", preset)
         _reproduce(root)
     folder = PARTIAL if mode is Mode.PARTIAL else root / RELEASES
     found = list_releases(folder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, PercentFormatter
 
 from recsys.plots.style import (
     COLOURS,
@@ -83,6 +83,21 @@ def calibration(
         axis.plot([0, end], [0, end], color=GREY, linestyle="--", linewidth=1)
         axis.plot(x, y, marker="o", color=COLOURS["item_cf"])
         axis.set(title=task, xlabel="predicted", ylabel="seen", xlim=(0, end), ylim=(0, end))
+    return figure
+
+
+@styled
+def gains_of_ranks(gains: pd.DataFrame, title: str = "What is a place in a channel's list worth?") -> Picture:
+    """A line a channel (column) over ranks (index) on a logarithmic scale."""
+    figure, (axis,) = panels(title)
+    palette = colours(gains.columns)
+    for place, name in enumerate(gains.iloc[0].sort_values(ascending=False).index):
+        marker = MARKERS[place % len(MARKERS)]
+        axis.plot(gains.index, gains[name], marker=marker, color=palette[name], label=name)
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%d"))
+    axis.set(xlabel="rank in the channel's list", ylabel="gain", ylim=(0, None))
+    legend_beside(axis)
     return figure
 
 

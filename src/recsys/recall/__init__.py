@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 
+from recsys.artifacts import ArtifactError
 from recsys.types import Recall
 
 CHANNELS: dict[str, str] = {
@@ -27,7 +29,11 @@ def channel(name: str) -> type[Recall]:
     return found
 
 
-def load_fold(artifacts: Path, fold: str) -> dict[str, Recall]:
-    """Channels that any stage left under ``artifacts/<stage>/<fold>/<channel>``, in the order of CHANNELS."""
-    found = {path.name: path for path in sorted(artifacts.glob(f"*/{fold}/*/"))}
-    return {name: channel(name).load(found[name]) for name in CHANNELS if name in found}
+def load_fold(fitted: Path, fold: str, names: Collection[str]) -> dict[str, Recall]:
+    """Load channels ``names`` that stages left in ``fitted/<stage>/<fold>/<channel>``, in CHANNELS' order."""
+    found = {path.name: path for path in sorted(fitted.glob(f"*/{fold}/*/"))}
+    if missing := [name for name in names if name not in found]:
+        raise ArtifactError(
+            f"{fitted}: no stage left {', '.join(missing)} there; see `optional` in params.yaml"
+        )
+    return {name: channel(name).load(found[name]) for name in CHANNELS if name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,47 +11,57 @@ from numba import njit
 from recsys.recall.seen import key, take_best
 from recsys.types import PAD, Candidates, MergedCandidates
 
-Method = Literal["reciprocal_rank", "snake"]
+Method = Literal["learned", "reciprocal_rank", "snake"]
+Gains = Mapping[str, Sequence[float]]
+"""What a place in a channel's list is worth: at the ranks `KNOTS`, along their logarithm between."""
+KNOTS = 2 ** np.arange(11)
+"""Ranks from 1; beyond the last a gain stays as it is there."""
+SMOOTHING = 60
+"""Of reciprocal ranks, as Cormack et al. found it best."""
+LEAST = 1e-6
+"""Weight of reciprocal ranks beside gains: they only order what gains do not."""
 
 
 def merge(
-    found: Mapping[str, Candidates],
-    k: int,
-    *,
-    weights: Mapping[str, float] | None = None,
-    method: Method = "reciprocal_rank",
-    smoothing: float = 60,
+    found: Mapping[str, Candidates], k: int, method: Method = "reciprocal_rank", gains: Gains | None = None
 ) -> MergedCandidates:
     """Merge by rank, for scores of channels are not comparable.
 
-    ``reciprocal_rank`` sums ``weight / (smoothing + rank)`` over the channels that found an item
-    (Cormack et al., SIGIR 2009); ``snake`` takes each channel's first, then each one's second, and
-    so on, in the order of weights. A channel's quota is how many candidates it was asked for.
-    Ties go to the lower row number.
+    An item's score is the sum of what its place in each channel's list is worth: by ``reciprocal_rank``
+    ``1 / (60 + rank)`` (Cormack et al., SIGIR 2009), by ``learned`` the channel's ``gains``; what only
+    channels without gains found comes last, by its reciprocal ranks. ``snake`` takes each channel's first,
+    then each one's second, and so on, in their order. A channel's quota is how many candidates it was asked
+    for. Ties go to the lower row number.
     """
     channels = tuple(found)
-    n = len(next(iter(found.values())))
-    merged = MergedCandidates.none(channels, n, k)
-    weight = np.array([(weights or {}).get(name, 1.0) for name in channels], dtype=np.float64)
-    turn = np.empty(len(channels))
-    turn[np.argsort(-weight, kind="stable")] = np.arange(len(channels))
+    merged = MergedCandidates.none(channels, len(next(iter(found.values()))), k)
     width = max(each.items.shape[1] for each in found.values())
     lists = [each.top(width) for each in found.values()]
     items, scores = np.stack([each.items for each in lists]), np.stack([each.scores for each in lists])
     total = np.zeros(int(items.max(initial=0)) + 1)
     place = np.full(len(total), PAD)
     _merge(
-        items, scores, weight, turn, smoothing, method == "snake", total, place,
+        items, scores, _worth(channels, width, method, gains or {}), method == "snake", total, place,
         merged.items, merged.scores, merged.ranks, merged.channel_scores,
     )  # fmt: skip
     return merged
 
 
+def _worth(channels: Sequence[str], width: int, method: Method, gains: Gains) -> np.ndarray:
+    """What each place is worth, (channels, width) float64."""
+    ranks = np.arange(1, width + 1)
+    if method == "snake":
+        return -(len(channels) * ranks + np.arange(len(channels))[:, None]).astype(np.float64)
+    reciprocal = np.tile(1 / (SMOOTHING + ranks), (len(channels), 1))
+    if method == "reciprocal_rank":
+        return reciprocal
+    none, knots = np.zeros(len(KNOTS)), np.log(KNOTS)
+    learned = [np.interp(np.log(ranks), knots, gains.get(name, none)) for name in channels]
+    return np.array(learned) + LEAST * reciprocal
+
+
 @njit(nogil=True, cache=True)
-def _merge(  # type: ignore[no-untyped-def]
-    items, scores, weight, turn, smoothing, snake, total, place,
-    best, best_scores, ranks, channel_scores,
-):  # fmt: skip
+def _merge(items, scores, worth, snake, total, place, best, best_scores, ranks, channel_scores):  # type: ignore[no-untyped-def]
     """Row by row; ``total`` and ``place``, an entry an item, are left as they came: 0 and PAD."""
     n_channels, n, width = items.shape
     k = best.shape[1]
@@ -69,9 +79,9 @@ def _merge(  # type: ignore[no-untyped-def]
                     place[item], touched[found] = k, item
                     found += 1
                 if not snake:
-                    total[item] += weight[channel] / (smoothing + 1 + rank)
-                elif new or -total[item] > rank * n_channels + turn[channel]:
-                    total[item] = -(rank * n_channels + turn[channel])
+                    total[item] += worth[channel, rank]
+                elif new or total[item] < worth[channel, rank]:
+                    total[item] = worth[channel, rank]
         for at in range(found):
             keys[at] = key(total[touched[at]], touched[at])
         take_best(keys, found, best[row], best_scores[row])

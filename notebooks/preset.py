@@ -1,7 +1,7 @@
-"""Copy the sources to a folder with other parameters: `python notebooks/sample.py OVERRIDES FOLDER`.
+"""Copy the sources to .PRESET/ with the parameters of a preset: `python notebooks/preset.py PRESET`.
 
-A sampled run in place would overwrite the full artifacts. The copy shares DVC's cache, so raw data that was
-fetched once, and stages that ran before on the same inputs, come from there.
+A run in place would overwrite the artifacts of the default parameters. The copy shares DVC's cache, so raw
+data that was fetched once, and stages that ran before on the same inputs, come from there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARAMS = Path("params.yaml")
 
 
 def copy_sources(folder: Path) -> None:
-    """Every file that git tracks or would track, and nothing else."""
+    """Every file that git tracks or would track, and nothing else; the folder is emptied first."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
     shutil.rmtree(folder, ignore_errors=True)
@@ -32,16 +32,16 @@ def copy_sources(folder: Path) -> None:
 def main() -> None:
     """Make the copy and point it at this repository's cache."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("overrides", type=Path, help="YAML in the shape of params.yaml: only what differs")
-    parser.add_argument("folder", type=Path, help="emptied first")
-    given = parser.parse_args()
-    params = overridden(yaml.safe_load(PARAMS.read_text()), yaml.safe_load(given.overrides.read_text()) or {})
-    copy_sources(given.folder)
-    (given.folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+    parser.add_argument("preset", help="what params.PRESET.yaml is for: there stands what differs")
+    preset = parser.parse_args().preset
+    folder, overrides = Path(f".{preset}"), Path(f"params.{preset}.yaml").read_text()
+    params = overridden(yaml.safe_load(PARAMS.read_text()), yaml.safe_load(overrides) or {})
+    copy_sources(folder)
+    (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
     # Not a git repository of its own, and one cache for both.
     for option in ("core.no_scm=true", f"cache.dir={Path('.dvc/cache').resolve()}"):
         name, value = option.split("=", 1)
-        subprocess.run(["dvc", "config", "--local", name, value], check=True, cwd=given.folder)
+        subprocess.run(["dvc", "config", "--local", name, value], check=True, cwd=folder)
 
 
 if __name__ == "__main__":

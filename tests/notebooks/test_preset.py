@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("sample", ROOT / "notebooks/sample.py")
-sample = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sample)
+spec = importlib.util.spec_from_file_location("preset", ROOT / "notebooks/preset.py")
+preset = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(preset)
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_the_copy_has_the_sources_and_leaves_the_artifacts(repository, monkeypatch):
-    Path("sample.yaml").write_text("cf: {top: 1}\n")
-    monkeypatch.setattr(sys, "argv", ["sample.py", "sample.yaml", ".sample"])
-    sample.main()
+    Path("params.sample.yaml").write_text("cf: {top: 1}\n")
+    monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
+    preset.main()
     assert yaml.safe_load(Path(".sample/params.yaml").read_text())["cf"] == {"top": 1, "days": 7}
     assert not Path(".sample/artifacts").exists()
     assert Path("artifacts/model").read_text() == "the full one"
 
 
 def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch):
-    Path("sample.yaml").write_text("{}\n")
-    monkeypatch.setattr(sys, "argv", ["sample.py", "sample.yaml", ".sample"])
-    sample.main()
+    Path("params.sample.yaml").write_text("{}\n")
+    monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
+    preset.main()
     cache = subprocess.run(["dvc", "cache", "dir"], cwd=".sample", capture_output=True, text=True, check=True)
     assert Path(cache.stdout.strip()) == repository / ".dvc/cache"
