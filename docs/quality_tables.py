@@ -14,6 +14,16 @@ from recsys.artifacts import read_json
 REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "quality.json"
 SPLITS = ("global_time", "leave_last_out")
 HEADLINES = ("ndcg_at_10", "recall_at_100")
+COMPARED = (*HEADLINES, "recall_at_300")
+METRICS = (
+    "ndcg_at_10",
+    "hit_rate_at_10",
+    "mrr_at_10",
+    "recall_at_10",
+    "recall_at_100",
+    "recall_at_300",
+    "coverage_at_10",
+)
 STEPS = ("merged", "ranked", "reranked")
 """Of the whole system, which channels are parts of."""
 TOOK = {
@@ -32,85 +42,64 @@ def told(protocol: str) -> Mapping[str, Any]:
 
 def summary() -> str:
     """README: peers and the whole system by both protocols, and how far ahead of the best peer it is."""
-    systems = {split: told(split)["systems"] for split in SPLITS}
-    names = [name for name in best_last(systems[SPLITS[1]]) if not is_channel(name, systems[SPLITS[1]])]
-    rows = []
-    for name in names:
-        cells = [
-            figure(systems[split].get(name, {}).get("metrics", {}), metric, metric == HEADLINES[0])
-            for split in SPLITS
-            for metric in HEADLINES
-        ]
-        rows.append([name, *cells])
+    by_split = {split: told(split)["systems"] for split in SPLITS}
+    rows = [
+        [name, *(cell for split in SPLITS for cell in cells(by_split[split].get(name, {}), HEADLINES))]
+        for name, each in best_last(by_split[SPLITS[-1]])
+        if not each["ours"] or name.endswith(STEPS)
+    ]
     header = ["system", *(f"{split}: {metric}" for split in SPLITS for metric in HEADLINES)]
     return f"{table(header, rows)}\n\n" + "\n".join(f"- {sentence}" for sentence in ahead_in_words())
 
 
 def ahead_in_words() -> list[str]:
-    """Of each protocol and headline, the step that is furthest ahead of the best peer, or least behind."""
+    """Of each protocol and headline, how far ahead of the best peer the whole system is."""
     sentences = []
     for split in SPLITS:
-        for metric, against in told(split)["against_best_peer"].items():
-            if metric in HEADLINES and against["ours"]:
-                whole = {name: each for name, each in against["ours"].items() if name.endswith(STEPS)}
-                name = max(whole, key=lambda name: whole[name]["relative"][0])
-                value, low, high = whole[name]["relative"]
-                sentences.append(
-                    f"{split}, {metric}: {name} {value:+.1%} ({low:+.1%} to {high:+.1%}) "
-                    f"against {against['best_peer']}."
-                )
+        for metric in HEADLINES:
+            against = told(split)["against_best_peer"][metric]
+            gains = [
+                f"{name} {' '.join(spread(each['relative'], '+.1%'))}"
+                for name, each in against["ours"].items()
+                if name.endswith(STEPS[1:])
+            ]
+            sentences.append(f"{split}, {metric} against {against['best_peer']}: {', '.join(gains)}")
     return sentences
 
 
 def systems(protocol: str) -> str:
     """All figures of one protocol's test fold."""
-    every = told(protocol)["systems"]
-    metrics = [*next(iter(every.values()))["metrics"]]
-    rows = []
-    for name in best_last(every):
-        measured, took = every[name]["metrics"], [number(every[name].get(key)) for key in TOOK]
-        rows.append([name, *(figure(measured, metric, metric == HEADLINES[0]) for metric in metrics), *took])
-    return f"{told(protocol)['users']:,} users\n\n{table(['system', *metrics, *TOOK.values()], rows)}"
-
-
-def ahead(protocol: str, part: str | None = None) -> str:
-    """Ours against the best peer, by metric, in ``part`` of the users or all."""
-    against = told(protocol)[part] if part else told(protocol)
     rows = [
-        [
-            metric,
-            name,
-            each["best_peer"],
-            *spread(mine["difference"], "+.4f"),
-            *spread(mine["relative"], "+.1%"),
-        ]
-        for metric, each in against["against_best_peer"].items()
-        for name, mine in each["ours"].items()
-        if name.endswith(STEPS)
+        [name, *cells(each, METRICS), *(number(each.get(key)) for key in TOOK)]
+        for name, each in best_last(told(protocol)["systems"])
     ]
-    return table(["metric", "ours", "best peer", "difference", "", "share", ""], rows, words=3)
+    return f"{told(protocol)['users']:,} users\n\n{table(['system', *METRICS, *TOOK.values()], rows)}"
+
+
+def ahead(part: Mapping[str, Any]) -> str:
+    """The whole system against the best peer, by metric, in a ``part`` of the users or all."""
+    rows = []
+    for metric in COMPARED:
+        against = part["against_best_peer"][metric]
+        for name, each in against["ours"].items():
+            if name.endswith(STEPS):
+                gains = [*spread(each["difference"], "+.4f"), *spread(each["relative"], "+.1%")]
+                rows.append([metric, name, against["best_peer"], *gains])
+    return table(["metric", "ours", "best peer", "difference", "", "relative", ""], rows, words=3)
 
 
 def untied() -> str:
     """Of leave_last_out, users whose last rating shares its second with no other."""
     part = told("leave_last_out")["untied"]
-    rows = [
-        [name, *(figure(part["systems"][name], metric, metric == HEADLINES[0]) for metric in HEADLINES)]
-        for name in best_last({name: {"metrics": each} for name, each in part["systems"].items()})
-    ]
-    head = f"{part['users']:,} users\n\n{table(['system', *HEADLINES], rows)}"
-    return f"{head}\n\n{ahead('leave_last_out', 'untied')}"
+    rows = [[name, *cells(each, HEADLINES)] for name, each in best_last(part["systems"])]
+    return f"{part['users']:,} users\n\n{table(['system', *HEADLINES], rows)}\n\n{ahead(part)}"
 
 
 def sampled() -> str:
     """By NCF's protocol."""
-    every = told("leave_last_out")["sampled"]
-    metrics = ("hit_rate_at_10", "ndcg_at_10", "mrr_at_10")
-    rows = [
-        [name, *(figure(every[name], metric, True) for metric in metrics)]
-        for name in best_last({name: {"metrics": each} for name, each in every.items()})
-    ]
-    return table(["system", *metrics], rows)
+    every = told("leave_last_out")["sampled"]["systems"]
+    metrics = ("ndcg_at_10", "hit_rate_at_10", "mrr_at_10")
+    return table(["system", *metrics], [[name, *cells(each, metrics)] for name, each in best_last(every)])
 
 
 def by_id() -> str:
@@ -124,7 +113,7 @@ def chosen() -> str:
     for split, peers in read_json(REPORT)["tuned"].items():
         for name, each in peers.items():
             trials = each["trials"]
-            settings = json.dumps(each["chosen"]).replace('"', "").strip("{}")
+            settings = json.dumps(each["chosen"]).replace('"', "").strip("{}") or "defaults"
             value, spent = max(trial["ndcg_at_10"] for trial in trials), trials[-1]["cpu_seconds"]
             rows.append([split, name, settings, str(len(trials)), f"{spent:,.0f}", f"{value:.4f}"])
     names = ["protocol", "peer", "chosen", "looked at", "tuning, s", "ndcg_at_10 on valid"]
@@ -140,7 +129,7 @@ README: Mapping[str, Callable[[], str]] = {"quality": summary}
 QUALITY: Mapping[str, Callable[[], str]] = {
     "libraries": libraries,
     **{split: lambda split=split: systems(split) for split in SPLITS},
-    **{f"{split}_ahead": lambda split=split: ahead(split) for split in SPLITS},
+    **{f"{split}_ahead": lambda split=split: ahead(told(split)) for split in SPLITS},
     "untied": untied,
     "sampled": sampled,
     "ties_by_id": by_id,
@@ -149,22 +138,19 @@ QUALITY: Mapping[str, Callable[[], str]] = {
 """Blocks by name, of each document."""
 
 
-def best_last(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def best_last(systems: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
     """Peers, then ours, each by rising ndcg_at_10."""
-    return sorted(systems, key=lambda name: (":" in name, systems[name]["metrics"][HEADLINES[0]][0]))
+    return sorted(systems.items(), key=lambda each: (each[1]["ours"], each[1]["metrics"]["ndcg_at_10"][0]))
 
 
-def is_channel(name: str, systems: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether it is a part of ours, not the whole."""
-    return bool(systems[name]["ours"]) and not name.endswith(STEPS)
-
-
-def figure(metrics: Mapping[str, Sequence[float]], metric: str, interval: bool) -> str:
-    """A value, and behind it its interval where wanted; nothing where it was not measured."""
-    if metric not in metrics:
-        return ""
-    value, *ends = metrics[metric]
-    return f"{value:.3f} ({ends[0]:.3f}–{ends[1]:.3f})" if interval and ends else f"{value:.3f}"
+def cells(system: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
+    """Values of ``metrics``, the first with its interval; nothing where it was not measured."""
+    found = []
+    for metric in metrics:
+        value, *ends = system.get("metrics", {}).get(metric, [None])
+        interval = f" ({ends[0]:.3f}–{ends[1]:.3f})" if ends and metric == metrics[0] else ""
+        found.append("" if value is None else f"{value:.3f}{interval}")
+    return found
 
 
 def number(value: float | None) -> str:

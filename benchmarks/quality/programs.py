@@ -26,6 +26,10 @@ LIBRARIES = {
     "with_torch_rechub": "torch-rechub",
 }
 """Which of requirements/ each program in peers/ needs."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
+"""One thread; and glibc keeps what is freed: torch's batches take and give back so much that half of the
+seconds would be the kernel's.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def contents(folder: Path) -> str:
 def run(command: list[str], log: Path) -> None:
     """Run to the end, with one thread; SystemExit with the last of what it said where it fails."""
     with log.open("w+") as file:
-        done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=file, stderr=file)
+        done = subprocess.run(command, env=os.environ | ENVIRONMENT, stdout=file, stderr=file)
         if done.returncode:
             file.seek(0)
             raise SystemExit(f"{' '.join(command)}\n{file.read()[-3000:]}")

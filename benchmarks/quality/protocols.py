@@ -1,4 +1,4 @@
-"""One protocol: what is asked, tuning on its valid fold, and what all made of its test fold."""
+"""One protocol: peers are tuned on its valid fold, and all are asked at its test fold."""
 
 from __future__ import annotations
 
@@ -10,29 +10,15 @@ from typing import Any
 
 import moments
 import numpy as np
+from judging import System
 from programs import Answer, Runs
 
 from recsys.artifacts import ArtifactError, read_json
 from recsys.data.dataset import Dataset
-from recsys.evaluate import Judge, means, relative
-from recsys.metrics import coverage, hit_rate_at_k, hits_of, mrr_at_k, ndcg_at_k
+from recsys.evaluate import Judge
 
 TUNED_BY = "ndcg_at_10"
-METRICS = ("ndcg_at_10", "hit_rate_at_10", "mrr_at_10", "recall_at_10", "recall_at_100", "recall_at_300")
-COMPARED = ("ndcg_at_10", "recall_at_100", "recall_at_300")
-UNTIED = "order=untied"
 WHOLE = "recommender"
-
-
-@dataclass(frozen=True)
-class System:
-    """What somebody recommended to all users of a test fold, and what it took."""
-
-    name: str
-    ours: bool
-    items: np.ndarray
-    took: Mapping[str, float]
-    sampled: np.ndarray | None = None
 
 
 @dataclass
@@ -125,67 +111,6 @@ class Protocol:
         if ours:
             kept.pop("fit_seconds", None)  # of a program that only loads
         self.systems.append(System(name, ours, answer.items(step), kept, order))
-
-    def judged(self) -> dict[str, Any]:
-        """All figures of the test fold: systems, and ours against the best peer."""
-        per_user = {system.name: self.test.per_user(system.items) for system in self.systems}
-        told: dict[str, Any] = {"users": len(self.test), "systems": {}}
-        for system in self.systems:
-            measured = self._intervals(per_user[system.name])
-            measured["coverage_at_10"] = [coverage(system.items[:, :10], self.test.n_items)]
-            told["systems"][system.name] = {"ours": system.ours, "metrics": measured, **system.took}
-        told["against_best_peer"] = self._against(per_user, np.ones(len(self.test), dtype=bool))
-        untied = self.test.slices.get(UNTIED)
-        if untied is not None:
-            told["untied"] = {"users": int(untied.sum()), "systems": {}}
-            for name, measured in per_user.items():
-                some = {metric: np.where(untied, values, np.nan) for metric, values in measured.items()}
-                told["untied"]["systems"][name] = self._intervals(some)
-            told["untied"]["against_best_peer"] = self._against(per_user, untied)
-        if self.samples:
-            told["sampled"] = {
-                system.name: self._sampled(system.sampled)
-                for system in self.systems
-                if system.sampled is not None
-            }
-        return told
-
-    def _intervals(self, per_user: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
-        names = [metric for metric in METRICS if metric in per_user]
-        rows = means([per_user[metric] for metric in names], self.seed)
-        return dict(zip(names, rows[["value", "low", "high"]].to_numpy().tolist(), strict=True))
-
-    def _sampled(self, order: np.ndarray) -> dict[str, list[float]]:
-        """By NCF's protocol: where the one positive stands among the 99 sampled items."""
-        hits = hits_of(order, self.test.users, self.test.relevant, self.test.n_items)
-        one = np.ones(len(hits), dtype=np.int64)
-        judged = {
-            "ndcg_at_10": ndcg_at_k(hits, one, 10),
-            "hit_rate_at_10": hit_rate_at_k(hits, one, 10),
-            "mrr_at_10": mrr_at_k(hits, one, 10),
-        }
-        return self._intervals(judged)
-
-    def _against(self, per_user: Mapping[str, Mapping[str, np.ndarray]], rows: np.ndarray) -> dict[str, Any]:
-        """By metric: the peer that is best on this very fold, and by how much ours are ahead of it."""
-        told: dict[str, Any] = {}
-        for metric in COMPARED:
-            peers = [each.name for each in self.systems if not each.ours and metric in per_user[each.name]]
-            if not peers:  # or the catalogue is shorter than the list
-                continue
-            best = max(peers, key=lambda name: np.nanmean(per_user[name][metric][rows]))
-            base = per_user[best][metric][rows]
-            told[metric] = {"best_peer": best, "ours": {}}
-            for system in self.systems:
-                if system.ours and metric in per_user[system.name]:
-                    mine = per_user[system.name][metric][rows]
-                    known = ~np.isnan(mine)
-                    difference = means([mine - base], self.seed)[["value", "low", "high"]].to_numpy()[0]
-                    told[metric]["ours"][system.name] = {
-                        "difference": difference.tolist(),
-                        "relative": list(relative(mine[known], base[known], self.seed)),
-                    }
-        return told
 
 
 def notebook_seconds(root: Path, split: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from chart import by_protocol
+from judging import judged
 from moments import with_ties_by_id
 from programs import HERE, LIBRARIES, Runs, requirements
 from protocols import TUNED_BY, Protocol
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     report |= {"libraries": versions(peers), "tuned": {}, "protocols": {}}
     for name in given.protocols:
         protocol, tuned = asked(name, dataset, peers, given)
-        report["protocols"][name] = protocol.judged()
+        report["protocols"][name] = judged(protocol.systems, protocol.test, given.seed)
         if name != BY_ID:
             report["tuned"][name] = tuned
     write_report(given.out, "quality", report, {})

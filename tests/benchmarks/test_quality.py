@@ -4,13 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from exchange import Moment, in_order
-from moments import moment_of, sampled, with_ties_by_id
+from judging import System, judged
+from moments import moment_of, sampled, save, with_ties_by_id
 from ours import requests_of
 from programs import Runs
 from protocols import Protocol
 
 from recsys.artifacts import ArtifactError, read_json
 from recsys.evaluate import Judge
+from recsys.types import PAD
 
 SPLIT = "leave_last_out"
 POPULARITY = {"program": "with_numpy", "model": "popularity", "tried": [{"days": 1}, {"days": None}]}
@@ -72,6 +74,37 @@ def test_sampled_items_stand_as_in_the_whole_ranking_what_is_not_there_last(judg
     assert order.tolist() == [[2, 0, 1, 3]] * len(judge)
 
 
+def lists(judge, place):
+    """For each user what is met next, at ``place``; else nothing."""
+    items = np.full((len(judge), 10), PAD)
+    items[:, place] = judge.relevant % judge.n_items
+    return items
+
+
+def test_ours_are_held_against_the_best_peer(judge):
+    systems = [
+        System("worse", False, lists(judge, 2), {}),
+        System("better", False, lists(judge, 1), {"fit_seconds": 3.0}),
+        System("mine", True, lists(judge, 0), {}),
+    ]
+    told = judged(systems, judge, seed=1)
+    assert told["systems"]["better"]["fit_seconds"] == 3
+    assert told["systems"]["mine"]["metrics"]["ndcg_at_10"] == pytest.approx([1, 1, 1])
+    against = told["against_best_peer"]["ndcg_at_10"]
+    assert against["best_peer"] == "better"
+    assert against["ours"]["mine"]["relative"] == pytest.approx([np.log2(3) - 1] * 3)
+    assert told["untied"]["users"] == judge.slices["order=untied"].sum()
+
+
+def test_the_place_among_sampled_items_is_judged(judge):
+    drawn = sampled(judge, 1)
+    positive_second = np.column_stack([drawn[:, 0], drawn[:, -1], drawn[:, 1:-1]])
+    system = System("mine", True, lists(judge, 0), {}, positive_second)
+    told = judged([system], judge, seed=1)["sampled"]["systems"]["mine"]["metrics"]
+    assert told["ndcg_at_10"][0] == pytest.approx(1 / np.log2(3))
+    assert told["hit_rate_at_10"][0] == 1
+
+
 def test_requests_made_of_a_moment_are_those_of_the_fold(judge, dataset):
     mine = requests_of(moment_of(judge, dataset), judge.users)
     theirs = judge.fold.requests(judge.rows)
@@ -121,8 +154,6 @@ def test_ours_of_other_data_are_refused(root, dataset, tmp_path):
 
 
 def test_a_moment_is_read_as_it_was_written(judge, dataset, tmp_path):
-    from moments import save
-
     moment = moment_of(judge, dataset, 1)
     read = Moment.load(save(moment, tmp_path))
     assert (read.sampled == moment.sampled).all()
