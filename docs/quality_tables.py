@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from capacity_tables import table
 
 from recsys.artifacts import read_json
 
-REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "quality.json"
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = ROOT / "reports" / "benchmarks" / "quality.json"
+PEERS = ROOT / "benchmarks" / "quality" / "peers.yaml"
 SPLITS = ("global_time", "leave_last_out")
 HEADLINES = ("ndcg_at_10", "recall_at_100")
 COMPARED = (*HEADLINES, "recall_at_300")
@@ -49,7 +52,15 @@ def summary() -> str:
         if not each["ours"] or name.endswith(STEPS)
     ]
     header = ["system", *(f"{split}: {metric}" for split in SPLITS for metric in HEADLINES)]
-    return f"{table(header, rows)}\n\n" + "\n".join(f"- {sentence}" for sentence in ahead_in_words())
+    sentences = [*ahead_in_words(), *not_asked()]
+    return f"{table(header, rows)}\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def not_asked() -> list[str]:
+    """Of each protocol, peers that the last run has left out."""
+    listed = yaml.safe_load(PEERS.read_text())
+    left_out = {split: [name for name in listed if name not in told(split)["systems"]] for split in SPLITS}
+    return [f"{split}, not asked yet: {', '.join(names)}" for split, names in left_out.items() if names]
 
 
 def ahead_in_words() -> list[str]:
