@@ -11,6 +11,7 @@ from pathlib import Path
 import capacity_tables
 import pandas as pd
 import quality_tables
+import ranking_tables
 
 from recsys.artifacts import read_json
 
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
+RANKING = ROOT / "docs" / "quality-ranking.md"
+MODELS = ROOT / "docs" / "models.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -124,6 +127,49 @@ def image() -> str:
     return "\n".join(lines)
 
 
+def sizes() -> str:
+    """Numbers that each model has learned, and what two towers save by one table of items."""
+    lines: list[str] = []
+    for split, models in read_json(BENCHMARKS / "sizes.json").items():
+        lines += [f"**{split}**", "", "| model | learned | of ids | of attributes | of layers | MB |"]
+        lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+        for name, told in models.items():
+            parts = [told[part] for part in ("ids", "attributes", "layers")]
+            cells = [f"{n:,}" for n in (sum(parts), *parts)]
+            lines.append(f"| {name} | {' | '.join(cells)} | {told['bytes'] / 1e6:.1f} |")
+        tower = models["two_tower"]
+        whole = sum(tower[part] for part in ("ids", "attributes", "layers"))
+        share = tower["ids"] / (whole + tower["ids"])
+        lines += [
+            "",
+            f"Both towers read one table of items: a table each would be {tower['ids']:,} numbers more, "
+            f"of which sharing saves {share:.0%}.",
+            "",
+        ]
+    return "\n".join(lines).rstrip()
+
+
+def ann() -> str:
+    """Kinds of search, as a channel has them, by what they find in what time: a table a catalogue."""
+    run = read_json(BENCHMARKS / "ann.json")
+    lines: list[str] = []
+    for name, catalogue in run["catalogues"].items():
+        size = f"{catalogue['items']:,} vectors of {catalogue['dimensions']}"
+        lines += [
+            f"**{name}**: {size}, {catalogue['vector_bytes'] / 1e6:.1f} MB, {run['queries']} requests",
+            "",
+        ]
+        lines += [f"| kind | share of the best {run['k']} | p50, ms | p99, ms | index, MB | built, s |"]
+        lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+        for kind, told in catalogue["kinds"].items():
+            (asked,) = [each for each in told["asked"] if each["effort"] == 1]
+            cells = [f"{asked['recall']:.3f}", f"{asked['p50_ms']:.2f}", f"{asked['p99_ms']:.2f}"]
+            cells += [f"{told['index_bytes'] / 1e6:.1f}", f"{told['build_seconds']:.1f}"]
+            lines.append(f"| {kind} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 def results() -> str:
     """Of both splits."""
     return "\n\n".join(table(split) for split in SPLITS)
@@ -141,6 +187,8 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     },
     CAPACITY: capacity_tables.CAPACITY,
     QUALITY: quality_tables.QUALITY,
+    RANKING: ranking_tables.RANKING,
+    MODELS: {"sizes": sizes, "ann": ann},
 }
 """What stands between marks of its name, by document."""
 

@@ -326,6 +326,23 @@ def test_training_wants_the_repository(run, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["full", "--preset", "nosuch"], "no params.nosuch.yaml here; there are best"),
+        (["partial", "--preset", "best"], "--preset goes with --mode full"),
+        (["sampled", "--preset", "best"], "--preset goes with --mode full"),
+    ],
+)
+def test_a_preset_that_is_not_there_or_not_meant_is_refused(run, monkeypatch, tmp_path, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "params.yaml", "params.best.yaml"):
+        (tmp_path / name).touch()
+    code, _, warned = run("train", "--mode", *arguments)
+    assert code == 2
+    assert told in warned
+
+
 @pytest.mark.parametrize("tolerance", ["ndcg_at_10", "ndcg_at_10=2", "ndcg_at_10=x", "=0.1", "a=nan"])
 def test_a_bad_tolerance_is_refused(run, release_id, tolerance):
     code, _, warned = run("release", "compare", release_id, release_id, "--tolerance", tolerance)

@@ -14,6 +14,8 @@ from recsys.data.report import DataError
 from recsys.evaluate import Judge
 from recsys.evaluate.releases import SHOWN, answers
 from recsys.partial import Partial
+from recsys.recall.content import ContentRecall
+from recsys.recall.fresh import FreshRecall
 from recsys.types import PAD
 
 TINY = Path(__file__).parent / "data" / "tiny"
@@ -142,3 +144,18 @@ def test_who_was_not_known_then_has_no_number(live, grown):
 def test_nothing_new_is_told(live, dataset):
     with pytest.raises(DataError, match="nothing happened after"):
         GO_ON(live, dataset, live.past, Rules())
+
+
+def test_channels_made_of_others_are_given_todays(live, dataset, today):
+    content = ContentRecall(catalogue=live.catalogue, text_dim=4).fit(live.past)
+    vectors = {
+        "item_vectors": live.channels["two_tower"].item_vectors,
+        "content_vectors": content.item_vectors,
+    }
+    more = {"content": content, "fresh": FreshRecall(days=30, **vectors).fit(live.past)}
+    renumbering = Renumbering.between(live.catalogue, Catalogue.of(dataset))
+    before = replace(live, channels={**live.channels, **more})
+    channels = GO_ON._channels(before, dataset, today.past, renumbering)
+    assert channels["fresh"].content_vectors is channels["content"].item_vectors
+    assert channels["fresh"].item_vectors is channels["two_tower"].item_vectors
+    assert channels["content"].text_dim == 4

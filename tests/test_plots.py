@@ -69,6 +69,9 @@ def test_a_sure_difference_is_filled_and_a_doubtful_one_is_not():
         lambda: plots.trade_off(
             pd.DataFrame({"x": [1, 2], "y": [2, 1], "at": [0, 1]}), "x", "y", "at", "Which?"
         ),
+        lambda: plots.trade_off(
+            pd.DataFrame({"a": [1, 2], "b": [2, 1], "n": ["x", "y"]}), "a", "b", "n", "What?", by="n"
+        ),
         lambda: plots.long_tail({"users": np.array([5, 1, 0]), "items": np.array([3, 3])}),
         lambda: plots.calibration({"liked": np.linspace(0, 1, 50)}, {"liked": np.arange(50) % 2}),
         lambda: plots.gains_of_ranks(pd.DataFrame({"mf": [2.0, 1.0]}, index=[1, 2])),

@@ -74,12 +74,16 @@ class Partial:
             "user_cf": {"attributes": dataset.user_codes(self.attribute)},
             "mf": self.mf,
             "two_tower": {"attributes": Attributes.of(dataset), **self.two_tower},
+            "content": {"catalogue": Catalogue.of(dataset)},
         }
         rows = self._rows(past.timestamp >= live.now)
         channels: dict[str, Any] = {}
         for name, before in live.channels.items():
             if name == "cluster":
                 told[name] = {"item_vectors": channels["two_tower"].item_vectors}
+            if name == "fresh":
+                vectors = {"content_vectors": channels["content"].item_vectors}
+                told[name] = {"item_vectors": channels["two_tower"].item_vectors, **vectors}
             start = WarmStart(before, renumbering.users, renumbering.items, rows)
             channel: Any = replace(before, **told.get(name, {}))  # type: ignore[type-var]
             channels[name] = channel.fit(past, start=start) if name in WARM else channel.fit(past)

@@ -13,9 +13,15 @@ LISTED = "listed"
 OF_CHANNEL = {
     "item_cf": "goes with what you have had",
     "user_cf": "people with your taste had it lately",
+    "swing": "goes with what you have had",
     "mf": "fits your taste as a whole",
+    "fm": "fits your profile and what you had last",
     "two_tower": "fits your history and profile",
     "cluster": "from a group of items you like",
+    "item2vec": "met beside what you have had",
+    "graph": "a short way from what you have had",
+    "content": "told of in the same words as what you have had",
+    "fresh": "new, and like what you have had",
     FALLBACK: "popular with everyone",
     LISTED: "from the list made for you",
 }

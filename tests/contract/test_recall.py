@@ -7,16 +7,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recsys.catalogue import Catalogue
 from recsys.metrics import hits_of, recall_at_k
 from recsys.recall import CHANNELS, channel
 from recsys.types import DAY, PAD, Interactions, Recall, Requests
+from recsys.vocabulary import Vocabulary
 
 N_USERS, N_ITEMS, STRANGER = 60, 40, 59
 """The last user has no history."""
 SMALL: dict[str, dict[str, object]] = {
     "mf": {"factors": 8},
+    "fm": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.02, "threads": 1},
     "two_tower": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01, "threads": 1},
     "cluster": {"n_clusters": 4, "n_probe": 2},
+    "sequence": {"embedding_dim": 16, "history_length": 8, "batch_size": 128, "learning_rate": 0.01},
+    "youtube_dnn": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
+    "mind": {"embedding_dim": 16, "batch_size": 64, "epochs": 8, "learning_rate": 0.01},
+    "item2vec": {"embedding_dim": 16, "epochs": 10},
+    "graph": {"embedding_dim": 16},
+    "content": {"text_dim": 4},
+    "fresh": {"days": 97, "n_similar": 3},  # more than half of the items are first met after the third day
 }
 """Hyperparameters of channels whose defaults are meant for more data."""
 FLOOR = {"popular": 0.15}
@@ -48,6 +58,17 @@ def vectors_of_two_tastes(n_items: int) -> np.ndarray:
     return vectors.astype(np.float32)
 
 
+def catalogue_of_two_tastes(n_items: int) -> Catalogue:
+    """Titles that say which half an item is of, and for some of them a category."""
+    tastes = ["comedy" if item < N_ITEMS // 2 else "horror" for item in range(n_items)]
+    return Catalogue(
+        users=Vocabulary.of([]),
+        items=Vocabulary.of([f"i{item}" for item in range(n_items)]),
+        titles=tuple(f"A {taste} of {item % 5} ({1990 + item % 7})" for item, taste in enumerate(tastes)),
+        categories=tuple((taste,) if item % 3 else () for item, taste in enumerate(tastes)),
+    )
+
+
 TRAIN = two_tastes()
 NOW = int(TRAIN.timestamp.max()) + 1
 _fitted: dict[str, Recall] = {}
@@ -55,8 +76,12 @@ _fitted: dict[str, Recall] = {}
 
 def new(name: str, n_items: int = N_ITEMS) -> Recall:
     params = dict(SMALL.get(name, {}))
-    if name == "cluster":
+    if name in ("cluster", "fresh"):
         params["item_vectors"] = vectors_of_two_tastes(n_items)
+    if name == "fresh":
+        params["content_vectors"] = vectors_of_two_tastes(n_items)
+    if name == "content":
+        params["catalogue"] = catalogue_of_two_tastes(n_items)
     return channel(name)(**params)
 
 

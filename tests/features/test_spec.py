@@ -33,6 +33,7 @@ EVERY = (
     Column("genres_hashed", "hash", "item", "kind", {"source": "genres", "buckets": 3}),
     Column("studio_hot", "one_hot", "item", "kind", {"source": "studio"}),
     Column("studio_place", "ordinal", "item", "kind", {"source": "studio"}),
+    Column("studio_text", "text", "item", "kind", {"source": "studio", "size": 2, "min_count": 1}),
     Column("studio_share", "frequency", "item", "kind", {"source": "studio"}),
     Column("year", "quantile", "item", "time", {"buckets": 3}),
     Column("year_standard", "standard", "item", "time", {"source": "year"}),

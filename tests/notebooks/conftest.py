@@ -11,7 +11,10 @@ from recsys.data.dataset import Dataset
 
 ROOT = Path(__file__).parents[2]
 SPLIT = "leave_last_out"
-STAGES = ("cf", "mf", "two_tower", "clustering", "merging", "mmoe", "evaluation")
+STAGES = (
+    "cf", "mf", "fm", "two_tower", "sequence", "clustering", "embeddings", "merging", "mmoe", "reranking",
+    "evaluation",
+)  # fmt: skip
 
 spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks/run.py")
 run = importlib.util.module_from_spec(spec)

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys.parameters import overridden
+from recsys.recall import CHANNELS
+
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("preset", ROOT / "notebooks/preset.py")
 preset = importlib.util.module_from_spec(spec)
@@ -39,3 +42,13 @@ def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch)
     preset.main()
     cache = subprocess.run(["dvc", "cache", "dir"], cwd=".sample", capture_output=True, text=True, check=True)
     assert Path(cache.stdout.strip()) == repository / ".dvc/cache"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("params.*.yaml")), ids=lambda path: path.name)
+def test_a_preset_overrides_what_is_there_and_asks_channels_that_are_fitted(path):
+    params = overridden(yaml.safe_load((ROOT / "params.yaml").read_text()), yaml.safe_load(path.read_text()))
+    asked = set(params["merging"]["channels"])
+    assert asked <= set(CHANNELS)
+    assert set(params["optional"]) == {"fm", "sequence", "embeddings"}
+    if "sequence" in asked:
+        assert params["optional"]["sequence"] == list(params["data"]["splits"])

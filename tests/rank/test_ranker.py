@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +10,16 @@ from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
 from recsys.metrics import auc
 from recsys.rank import training
+from recsys.rank.calibration import levels
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.recall.merge import merge
 from recsys.types import PAD, MergedCandidates
 
-SMALL = {"embedding_dim": 8, "n_experts": 2, "widths": (16, 8), "epochs": 2, "threads": 1}
+SMALL = {"embedding_dim": 8, "n_experts": 3, "widths": (16, 8), "epochs": 2, "threads": 1}
 TASKS = ("watched", "liked")
+MODELS = ("mmoe", "ple", "shared_bottom", "esmm", "single_task")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,13 @@ def ranker(examples, attributes):
     return new().fit([examples], attributes)
 
 
+@pytest.fixture(scope="module", params=[*MODELS, "attention"])
+def of_each_model(request, examples, attributes):
+    """Each model, and one that attends to the history."""
+    shape = {"history_length": 7} if request.param == "attention" else {"model": request.param}
+    return new(**shape).fit([examples], attributes)
+
+
 def scored(ranker, examples):
     return ranker.score(examples.features, examples.requests, examples.merged)
 
@@ -77,7 +87,7 @@ def test_padding_is_labelled_0(examples):
     assert not examples.labels["watched"][padded].any()
 
 
-@pytest.mark.parametrize("model", ["mmoe", "shared_bottom"])
+@pytest.mark.parametrize("model", MODELS)
 def test_it_learns_its_examples(examples, attributes, model):
     trained = new(model=model, epochs=20, learning_rate=0.02).fit([examples], attributes)
     inside = examples.merged.items != PAD
@@ -102,9 +112,8 @@ def test_the_score_is_the_product_of_powers(examples, attributes):
     assert scores.scores[inside] == pytest.approx(expected[inside], rel=1e-5)
 
 
-@pytest.mark.parametrize("shape", [{}, {"model": "shared_bottom"}, {"widths": (8,)}, {"widths": (16, 8, 4)}])
-def test_probabilities_are_those_of_the_trained_network(examples, attributes, shape):
-    trained = new(**shape).fit([examples], attributes)
+def assert_parity(trained, examples):
+    """What is served is what the network that was trained says."""
     network = training.build(trained).eval()
     k = examples.merged.items.shape[1]
     inputs = trained.inputs_.of(examples.features, examples.requests, examples.merged)
@@ -113,9 +122,19 @@ def test_probabilities_are_those_of_the_trained_network(examples, attributes, sh
             parameter.copy_(torch.from_numpy(trained.weights_[name]))
         logits = network(training.tensors(inputs, np.arange(len(examples.requests)), k))
     for task, probabilities in scored(trained, examples).probabilities.items():
-        expected = trained.calibration_[task](logits[task].numpy().reshape(-1, k))
-        inside = examples.inside
+        own, inside = logits[task].numpy().reshape(-1, k), examples.inside
+        expected = trained.calibration_[task](own, levels(own, inside))
         np.testing.assert_allclose(probabilities[inside], expected[inside], rtol=1e-3, atol=1e-6)
+
+
+def test_probabilities_are_those_of_the_trained_network(of_each_model, examples):
+    assert_parity(of_each_model, examples)
+
+
+@pytest.mark.parametrize("model", ["mmoe", "ple"])
+@pytest.mark.parametrize("widths", [(8,), (16, 8, 4)])
+def test_so_they_are_however_deep_it_is(examples, attributes, model, widths):
+    assert_parity(new(model=model, widths=widths, epochs=1).fit([examples], attributes), examples)
 
 
 def test_the_order_is_best_first_and_padding_last(ranker, examples):
@@ -124,21 +143,22 @@ def test_the_order_is_best_first_and_padding_last(ranker, examples):
     assert (ordered[:, :-1] >= ordered[:, 1:]).all()
 
 
-def test_a_batch_equals_one_by_one(ranker, examples):
-    batch = scored(ranker, examples)
+def test_a_batch_equals_one_by_one(of_each_model, examples):
+    batch = scored(of_each_model, examples)
     for row in range(len(examples.requests)):
-        assert np.array_equal(scored(ranker, examples[row : row + 1]).scores[0], batch.scores[row])
+        one = scored(of_each_model, examples[row : row + 1])
+        assert np.array_equal(one.scores[0], batch.scores[row])
 
 
 def test_nobody_asks(ranker, examples):
     assert scored(ranker, examples[:0]).scores.shape == (0, 60)
 
 
-def test_save_and_load_change_nothing(ranker, examples, tmp_path):
-    ranker.save(tmp_path)
+def test_save_and_load_change_nothing(of_each_model, examples, tmp_path):
+    of_each_model.save(tmp_path)
     loaded = Ranker.load(tmp_path)
-    assert np.array_equal(scored(loaded, examples).scores, scored(ranker, examples).scores)
-    assert loaded.n_parameters == ranker.n_parameters
+    assert np.array_equal(scored(loaded, examples).scores, scored(of_each_model, examples).scores)
+    assert loaded.n_parameters == of_each_model.n_parameters
 
 
 def test_two_fits_with_one_seed_are_the_same(ranker, examples, attributes):
@@ -198,18 +218,52 @@ def test_validation_is_logged_each_epoch(examples, attributes):
     assert all(row["parameters"] > 0 for row in log)
 
 
-def test_gates_of_a_task_sum_to_1(ranker, examples):
-    weights = ranker.gate_weights(examples.features, examples.requests, examples.merged)
+def test_gates_of_a_task_sum_to_1(of_each_model, examples):
+    weights = of_each_model.gate_weights(examples.features, examples.requests, examples.merged)
     n = (examples.merged.items != PAD).sum()
+    assert list(weights) == list(TASKS)
     for each in weights.values():
-        assert each.shape == (n, 2)
         assert each.sum(axis=1) == pytest.approx(np.ones(n), abs=1e-5)
 
 
-def test_a_shared_bottom_has_no_gates(examples, attributes):
-    trained = new(model="shared_bottom", epochs=1).fit([examples], attributes)
-    with pytest.raises(ValueError, match="shared_bottom has no gates"):
-        trained.gate_weights(examples.features, examples.requests, examples.merged)
+def test_a_task_of_esmm_listens_to_its_own_expert_alone(examples, attributes):
+    trained = new(model="esmm", epochs=1).fit([examples], attributes)
+    weights = trained.gate_weights(examples.features, examples.requests, examples.merged)
+    assert (weights["watched"] == [1, 0]).all()
+    assert (weights["liked"] == [0, 1]).all()
+
+
+def test_what_was_met_matters_to_attention(examples, attributes):
+    trained = new(history_length=7, epochs=1).fit([examples], attributes)
+    history = replace(examples.requests.history, items=examples.requests.history.items[::-1].copy())
+    requests = replace(examples.requests, history=history)
+    told = trained.inputs_.request(examples.features, examples.requests)
+    other = trained.inputs_.request(examples.features, requests)
+    (scorer,) = trained.scorers_
+    items = examples.merged.items[0]
+    before, after = scorer.attention(items, told, 0), scorer.attention(items, other, 0)
+    assert before.shape == (SMALL["embedding_dim"], len(items))
+    assert not np.allclose(before, after)
+
+
+def test_an_empty_history_says_the_same_of_every_candidate(examples, attributes):
+    trained = new(history_length=7, epochs=1).fit([examples], attributes)
+    empty = replace(examples.requests.history, ends=examples.requests.history.starts)
+    told = trained.inputs_.request(examples.features, replace(examples.requests, history=empty))
+    heard = trained.scorers_[0].attention(examples.merged.items[0], told, 0)
+    assert (heard == heard[:, :1]).all()
+
+
+def test_without_attributes_of_items_nothing_is_attended_to(examples, attributes):
+    columns = tuple(each for each in attributes.columns if each.entity != "item")
+    trained = new(history_length=7, epochs=1).fit([examples], replace(attributes, columns=columns))
+    assert trained.scorers_[0].attention is None
+    assert np.isfinite(scored(trained, examples).scores[examples.inside]).all()
+
+
+def test_esmm_refuses_labels_that_are_not_nested(examples, attributes):
+    with pytest.raises(ValueError, match="esmm: 'watched' must imply 'liked'"):
+        new(model="esmm", tasks=TASKS[::-1]).fit([examples], attributes)
 
 
 def test_a_formula_of_an_unknown_task_is_refused():

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from recsys.features import categorical, numeric
+from recsys.features import categorical, numeric, text
 from recsys.features.categorical import Kind
 from recsys.features.values import FeatureError
 
@@ -36,6 +36,7 @@ ENCODERS: Mapping[str, type[Any]] = {
     "one_hot": categorical.OneHot,
     "ordinal": categorical.Ordinal,
     "frequency": categorical.Frequency,
+    "text": text.Text,
     "quantile": numeric.Quantile,
     "standard": numeric.Standard,
     "min_max": numeric.MinMax,

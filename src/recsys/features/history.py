@@ -30,8 +30,13 @@ class HistoryEncoder:
     @classmethod
     def fit(cls, train: Interactions, length: int = 50) -> Self:
         """Learn the range of values."""
+        return cls.of_values(train.value, length)
+
+    @classmethod
+    def of_values(cls, values: np.ndarray, length: int) -> Self:
+        """Learn the range of ``values`` (n,)."""
         # Percentiles 1 and 99: one absurd watch time must not flatten the rest.
-        low, high = np.quantile(train.value, [0.01, 0.99]).tolist() if len(train) else (0.0, 0.0)
+        low, high = np.quantile(values, [0.01, 0.99]).tolist() if len(values) else (0.0, 0.0)
         return cls(length, low, high)
 
     def encode(self, histories: Histories, now: np.ndarray) -> dict[str, np.ndarray]:

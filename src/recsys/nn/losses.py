@@ -10,6 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 OUT = -1e9
 """Logit of what does not count."""
+PART = 64
+"""Users whose logits are computed at once: so many stay in a core's cache."""
 
 
 def sampled_softmax(
@@ -30,6 +32,58 @@ def sampled_softmax(
     accidental = item_ids[: len(users), None] == item_ids
     accidental[own, own] = False
     return nn.functional.cross_entropy(logits.masked_fill(accidental, OUT), own)
+
+
+def sampled_negatives(users: Tensor, items: Tensor, item_ids: Tensor, temperature: float, n: int) -> Tensor:
+    """Softmax cross-entropy of each user's own item against ``n`` of the extra negatives.
+
+    Arguments as `sampled_softmax`'s; each user takes the next ``n`` of the rows after b, all where there are
+    fewer.
+    """
+    b, extra = len(users), len(items) - len(users)
+    place = torch.arange(b, device=users.device)[:, None] * n
+    rows = b + (place + torch.arange(min(n, extra), device=users.device)) % extra
+    own = (users * items[:b]).sum(dim=1, keepdim=True)
+    others = torch.einsum("bd,bnd->bn", users, items[rows])
+    others = others.masked_fill(item_ids[rows] == item_ids[:b, None], OUT)
+    logits = torch.cat([own, others], dim=1) / temperature
+    return nn.functional.cross_entropy(logits, torch.zeros_like(item_ids[:b]))
+
+
+def full_softmax(users: Tensor, items: Tensor, own: Tensor) -> Tensor:
+    """Softmax cross-entropy of each user's ``own`` (b,) item against all, mean over users.
+
+    ``users`` (b, d), ``items`` (m, d). For the (b, m) logits there is no memory: a part of the users after
+    the other has its loss and its gradients computed at once.
+    """
+    return _FullSoftmax.apply(users, items, own)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _FullSoftmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, users, items, own):  # type: ignore[no-untyped-def]
+        by_users, by_items = torch.empty_like(users), torch.zeros_like(items)
+        loss = -(users * items[own]).sum()
+        for start in range(0, len(users), PART):
+            part = slice(start, start + PART)
+            logits = users[part] @ items.T
+            most = logits.amax(dim=1, keepdim=True)
+            shares = logits.sub_(most).exp_()
+            total = shares.sum(dim=1, keepdim=True)
+            loss += (total.log() + most).sum()
+            torch.mm(shares, items, out=by_users[part])
+            by_users[part] /= total
+            by_items.addmm_(shares.T, users[part] / total)
+        by_users -= items[own]
+        by_items.index_add_(0, own, -users)
+        ctx.save_for_backward(by_users, by_items)
+        ctx.n = max(len(users), 1)
+        return loss / ctx.n
+
+    @staticmethod
+    def backward(ctx, scale):  # type: ignore[no-untyped-def]
+        by_users, by_items = ctx.saved_tensors
+        return by_users * (scale / ctx.n), by_items * (scale / ctx.n), None
 
 
 def multi_task(

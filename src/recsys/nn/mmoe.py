@@ -19,7 +19,7 @@ class MMoE(nn.Module):
         super().__init__()
         self.experts = nn.ModuleList(mlp([d_in, *widths], dropout) for _ in range(n_experts))
         self.gates = nn.ModuleDict({task: nn.Linear(d_in, n_experts) for task in tasks})
-        self.heads = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in tasks})
+        self.heads = heads(tasks, widths[-1])
 
     def gate_weights(self, x: Tensor) -> dict[str, Tensor]:
         """How much each task listens to each expert, (batch, experts), rows sum to 1."""
@@ -40,10 +40,15 @@ class SharedBottom(nn.Module):
 
     def __init__(self, d_in: int, tasks: Sequence[str], widths: Sequence[int], dropout: float) -> None:
         super().__init__()
-        self.body = mlp([d_in, *widths], dropout)
-        self.heads = nn.ModuleDict({task: nn.Linear(widths[-1], 1) for task in tasks})
+        self.experts = nn.ModuleList([mlp([d_in, *widths], dropout)])
+        self.heads = heads(tasks, widths[-1])
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Map ``x`` (batch, d_in) to one logit (batch,) per task."""
-        h = self.body(x).relu()
+        h = self.experts[0](x).relu()
         return {task: head(h).squeeze(-1) for task, head in self.heads.items()}
+
+
+def heads(tasks: Sequence[str], width: int) -> nn.ModuleDict:
+    """What makes a logit of ``width`` numbers, for each task."""
+    return nn.ModuleDict({task: nn.Linear(width, 1) for task in tasks})

@@ -18,6 +18,7 @@ from recsys.plots.models import (
     gains_of_ranks,
     gates,
     scatter_map,
+    search_kinds,
     training_curves,
 )
 from recsys.plots.service import memory_over_requests, waiting_by_load
@@ -43,6 +44,7 @@ __all__ = [
     "recall_curves",
     "save",
     "scatter_map",
+    "search_kinds",
     "slices",
     "stacked",
     "trade_off",

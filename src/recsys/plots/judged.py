@@ -178,10 +178,18 @@ def by_day(rows: pd.DataFrame, label: str, title: str) -> Picture:
 
 
 @styled
-def trade_off(frame: pd.DataFrame, x: str, y: str, label: str, title: str) -> Picture:
-    """One thing bought with another: a line through the rows as they come, named by column ``label``."""
+def trade_off(frame: pd.DataFrame, x: str, y: str, label: str, title: str, by: str | None = None) -> Picture:
+    """One thing bought with another: a line through the rows as they come, named by column ``label``.
+
+    ``by`` names a column of which each value has a line of its own.
+    """
     figure, (axis,) = panels(title)
-    axis.plot(frame[x], frame[y], marker="o", color=COLOURS["item_cf"])
+    if by is None:
+        axis.plot(frame[x], frame[y], marker="o", color=COLOURS["item_cf"])
+    else:
+        for marker, (name, rows) in zip(MARKERS, frame.groupby(by, sort=False), strict=False):
+            axis.plot(rows[x], rows[y], marker=marker, color=colours(frame[by])[str(name)], label=name)
+        legend_beside(axis)
     for at_x, at_y, name in zip(frame[x], frame[y], frame[label], strict=True):
         axis.annotate(str(name), (at_x, at_y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
     axis.margins(0.08, 0.14)

@@ -160,3 +160,35 @@ def cluster_sizes(sizes: np.ndarray, title: str = "Are clusters of a size?") -> 
     axis.grid(visible=False, axis="x")
     axis.legend()
     return figure
+
+
+@styled
+def search_kinds(
+    asked: pd.DataFrame, kept: pd.DataFrame, k: int, title: str = "What does it cost to find the nearest?"
+) -> Picture:
+    """Share found over milliseconds (log), a panel a catalogue, a line a kind; then megabytes of the indexes.
+
+    Columns: catalogue, kind, effort, recall, p50_ms; and catalogue, kind, megabytes. Effort 1 is filled.
+    """
+    catalogues, kinds = list(dict.fromkeys(asked["catalogue"])), list(dict.fromkeys(asked["kind"]))
+    figure, axes = panels(title, len(catalogues) + 1, width=4.6 + 3.6 * len(catalogues), height=3.8)
+    palette = colours(kinds)
+    for axis, catalogue in zip(axes, catalogues, strict=False):
+        for place, kind in enumerate(kinds):
+            rows = asked[(asked["catalogue"] == catalogue) & (asked["kind"] == kind)].sort_values("effort")
+            look = {"color": palette[kind], "marker": MARKERS[place], "label": kind}
+            axis.plot(rows["p50_ms"], rows["recall"], markerfacecolor="white", **look)
+            usual = rows[rows["effort"] == 1]
+            axis.plot(usual["p50_ms"], usual["recall"], linestyle="none", **look)
+        axis.set(
+            title=catalogue, xscale="log", xlabel="milliseconds (median)", ylabel=f"share of the best {k}"
+        )
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_ylim(None, 1.02)
+    sizes = kept[kept["catalogue"] == catalogues[-1]].set_index("kind")["megabytes"]
+    axes[-1].barh(np.arange(len(kinds)), sizes[kinds], color=[palette[kind] for kind in kinds], height=0.65)
+    axes[-1].set(title=catalogues[-1], xlabel="megabytes, beside the vectors")
+    names_down(axes[-1], kinds)
+    lines = axes[0].get_lines()[1::2]
+    axes[0].legend(lines, kinds, loc="lower right")
+    return figure

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recsys.data.split import Fold
 from recsys.features.attributes import Attributes, encoded
 from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures
+from recsys.features.history import HistoryEncoder
 from recsys.features.spec import FeatureSpec
 from recsys.inference import Arrays
 from recsys.types import PAD, MergedCandidates, Requests
@@ -62,23 +63,36 @@ class Examples:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Encoded columns: of n ``requests`` (n, ...), and of their ``candidates`` (n * k, ...)."""
+    """Encoded columns: of n ``requests`` (n, ...), of their ``candidates`` (n * k, ...) and of all ``items``.
+
+    A request's history, where it is encoded, names rows of ``items``.
+    """
 
     requests: Arrays
     candidates: Arrays
+    items: Arrays
 
 
 @dataclass(frozen=True)
 class RankingInputs:
-    """The ranker's fitted spec; users' and items' attributes, encoded once, their last row the unknown's."""
+    """The ranker's fitted spec; users' and items' attributes, encoded once, their last row the unknown's.
+
+    ``history`` encodes what is attended to; None where nothing is.
+    """
 
     spec: FeatureSpec
     users: Arrays
     items: Arrays
+    history: HistoryEncoder | None
 
     @classmethod
-    def fit(cls, examples: Sequence[Examples], attributes: Attributes) -> RankingInputs:
-        """Fit on the users, items, moments and candidates of ``examples``."""
+    def fit(
+        cls, examples: Sequence[Examples], attributes: Attributes, history_length: int = 0
+    ) -> RankingInputs:
+        """Fit on the users, items, moments and candidates of ``examples``.
+
+        What a history is worth is told by its items' attributes: where there are none, it is left out.
+        """
         frames = [_frames(each) for each in examples]
         users = np.unique(np.concatenate([each.requests.users for each in examples]))
         items = np.unique(np.concatenate([each.merged.items.ravel() for each in examples]))
@@ -93,16 +107,22 @@ class RankingInputs:
             },
             columns,
         )
-        return cls(spec, encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item"))
+        of_users, of_items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
+        values = np.concatenate([each.requests.history.values for each in examples])
+        attended = history_length and of_items
+        return cls(
+            spec, of_users, of_items, HistoryEncoder.of_values(values, history_length) if attended else None
+        )
 
     def refreshed(self, attributes: Attributes) -> RankingInputs:
         """The same spec for the users and items of today."""
         users, items = attributes.users, attributes.items
-        return RankingInputs(self.spec, encoded(self.spec, users, "user"), encoded(self.spec, items, "item"))
+        return replace(self, users=encoded(self.spec, users, "user"), items=encoded(self.spec, items, "item"))
 
     def request(self, features: CandidateFeatures, requests: Requests) -> dict[str, np.ndarray]:
         """Encode what is known of the n ``requests`` alone."""
-        return self.spec.encode(features.request_frame(requests), REQUEST)
+        told = self.spec.encode(features.request_frame(requests), REQUEST)
+        return told if self.history is None else told | self.history.encode(requests.history, requests.now)
 
     def candidate(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
@@ -117,7 +137,9 @@ class RankingInputs:
         users = {name: values[requests.users] for name, values in self.users.items()}
         items = {name: values[flat] for name, values in self.items.items()}
         return Inputs(
-            users | self.request(features, requests), items | self.candidate(features, requests, merged)
+            users | self.request(features, requests),
+            items | self.candidate(features, requests, merged),
+            self.items,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,12 +13,13 @@ import numpy as np
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures, CandidateNumbers
+from recsys.features.history import HistoryEncoder
 from recsys.features.spec import FeatureSpec
 from recsys.features.values import FeatureError
 from recsys.inference import Arrays, Weights, load_weights, save_weights, within
-from recsys.rank.calibration import Platt
+from recsys.rank.calibration import Platt, levels
 from recsys.rank.inputs import Examples, RankingInputs
-from recsys.rank.scoring import Scorer
+from recsys.rank.scoring import Scorer, Told
 from recsys.types import PAD, MergedCandidates, Requests
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ PARAMS = (
     "n_experts",
     "widths",
     "dropout",
+    "history_length",
+    "heads",
     "listwise",
     "requests_per_batch",
     "epochs",
@@ -64,7 +68,8 @@ class Ranker:
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
     does not count). The loss of each task is its cross-entropy and ``listwise`` times a softmax over each
     request's candidates (`top_one`): the first is about probabilities, the second is what an order is. Once
-    trained, each task's logits are calibrated on the examples (`Platt`).
+    trained, each task's logits are calibrated on the examples (`Platt`). With a ``history_length``, so many
+    of a user's last items are weighed for each candidate, in ``heads`` ways (`TargetAttention`).
     """
 
     tasks: tuple[str, ...]
@@ -74,6 +79,8 @@ class Ranker:
     n_experts: int = 4
     widths: tuple[int, ...] = (64, 32)
     dropout: float = 0.1
+    history_length: int = 0
+    heads: int = 2
     listwise: float = 1.0
     requests_per_batch: int = 8
     epochs: int = 6
@@ -96,7 +103,8 @@ class Ranker:
         validate: Callable[[Self], Mapping[str, float]] | None = None,
     ) -> Self:
         """Train on the examples of one fold or more; ``log_`` gets a row an epoch, ``validate``'s in it."""
-        self.inputs_ = RankingInputs.fit(examples, attributes)
+        self._check_labels(examples)
+        self.inputs_ = RankingInputs.fit(examples, attributes, self.history_length)
         self.calibration_ = {task: Platt() for task in self.tasks}
         self._train(examples, validate, None)
         self.calibration_ = self._calibrated(examples)
@@ -115,9 +123,12 @@ class Ranker:
 
     def score(self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates) -> Scores:
         """Score each candidate; a batch equals one by one."""
-        logits = self._logits(features, requests, merged)
-        probabilities = {task: self.calibration_[task](logits[:, :, n]) for n, task in enumerate(self.tasks)}
-        return Scores(probabilities, self._combined(probabilities, merged.items != PAD))
+        logits, inside = self._logits(features, requests, merged), merged.items != PAD
+        probabilities = {
+            task: self.calibration_[task](logits[:, :, n], levels(logits[:, :, n], inside))
+            for n, task in enumerate(self.tasks)
+        }
+        return Scores(probabilities, self._combined(probabilities, inside))
 
     def score_examples(self, examples: Examples) -> Scores:
         """Score the candidates of ``examples``."""
@@ -130,17 +141,24 @@ class Ranker:
     def gate_weights(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> Arrays:
-        """How much each task listens to each expert, (candidates, experts), padding left out; MMoE only."""
-        if self.model != "mmoe":
-            raise ValueError(f"a {self.model} has no gates")
-        gates = [gates for _, gates in self._first_layers(features, requests, merged)]
-        weights = np.stack(gates)[merged.items != PAD]
-        return {task: weights[:, n] for n, task in enumerate(self.tasks)}
+        """How much each task listens to each expert of the first level, (candidates, experts), no padding.
+
+        A shared bottom is one expert; where each task has one of its own it listens to nobody else.
+        """
+        inside, blocks = merged.items != PAD, list(self._told(features, requests, merged))
+        weights: list[np.ndarray] = []
+        for scorer in self.scorers_:
+            layers = [scorer.first_layers(told, self._known(scorer, told.numbers)) for _, told in blocks]
+            gates = np.stack([gates for each in layers for _, gates in each])[inside]
+            weights += [gates[:, number] for number in range(len(scorer.body.heads[1]))]
+        return dict(zip(self.tasks, weights, strict=True))
 
     def save(self, folder: Path) -> None:
         """Write parameters, spec, encoded tables, calibration and weights."""
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
         write_json(folder / "spec.json", self.inputs_.spec.to_json())
+        history = self.inputs_.history
+        write_json(folder / "history.json", None if history is None else history.to_json())
         calibration = {task: asdict(each) for task, each in self.calibration_.items()}
         write_json(folder / "calibration.json", calibration)
         tables = {"user": self.inputs_.users, "item": self.inputs_.items}
@@ -157,7 +175,9 @@ class Ranker:
         ranker = cls(**{**params, "tasks": tuple(params["tasks"]), "widths": tuple(params["widths"])})
         arrays = read_arrays(folder / "tables.npz")
         spec = FeatureSpec.from_json(read_json(folder / "spec.json"))
-        ranker.inputs_ = RankingInputs(spec, within(arrays, "user"), within(arrays, "item"))
+        history: dict[str, Any] | None = read_json(folder / "history.json")
+        encoder = None if history is None else HistoryEncoder.from_json(history)
+        ranker.inputs_ = RankingInputs(spec, within(arrays, "user"), within(arrays, "item"), encoder)
         calibration: dict[str, Any] = read_json(folder / "calibration.json")
         ranker.calibration_ = {task: Platt(**each) for task, each in calibration.items()}
         try:
@@ -166,6 +186,12 @@ class Ranker:
             raise ArtifactError(
                 f"{folder / WEIGHTS}: these weights belong to another network ({error})"
             ) from error
+
+    def _check_labels(self, examples: Sequence[Examples]) -> None:
+        """Raise ValueError where an ESMM's labels are not nested: its tasks are products of those before."""
+        for before, task in pairwise(self.tasks) if self.model == "esmm" else ():
+            if any((each.labels[task] > each.labels[before]).any() for each in examples):
+                raise ValueError(f"esmm: {task!r} must imply {before!r}, which stands before it")
 
     def _train(
         self,
@@ -183,48 +209,59 @@ class Ranker:
 
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights
-        self.scorer_ = Scorer.of(weights, self.inputs_, self.tasks)
-        self._last_known: tuple[np.ndarray, np.ndarray] | None = None
+        self.scorers_ = [
+            Scorer.of(own, self.inputs_, tasks, self.model) for tasks, own in self._networks(weights)
+        ]
+        self._last_known: dict[Scorer, tuple[np.ndarray, np.ndarray]] = {}
         return self
+
+    def _networks(self, weights: Weights) -> list[tuple[tuple[str, ...], Weights]]:
+        """Tasks and weights of each network: one for all, or one for each."""
+        if self.model != "single_task":
+            return [(self.tasks, weights)]
+        return [((task,), within(weights, f"networks.{task}")) for task in self.tasks]
 
     def _logits(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> np.ndarray:
         """(n, k, tasks) float32."""
         logits = np.zeros((*merged.items.shape, len(self.tasks)), dtype=np.float32)
-        for row, (hidden, gates) in enumerate(self._first_layers(features, requests, merged)):
-            logits[row] = self.scorer_.experts(hidden, gates)
+        for rows, told in self._told(features, requests, merged):
+            own = [scorer.logits(told, self._known(scorer, told.numbers)) for scorer in self.scorers_]
+            logits[rows] = np.concatenate(own, axis=2)
         return logits
 
-    def _first_layers(
+    def _told(
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`Scorer.first_layer` of each request alone, as sums depend on who else is in a product."""
-        if (told := features.found_names(merged.channels)) != self.scorer_.found.sources:
-            raise FeatureError(f"this ranker reads {self.scorer_.found.sources} of a candidate, not {told}")
+    ) -> Iterator[tuple[slice, Told]]:
+        """Blocks of requests, encoded together."""
+        expected = self.scorers_[0].found.sources
+        if (found := features.found_names(merged.channels)) != expected:
+            raise FeatureError(f"this ranker reads {expected} of a candidate, not {found}")
         for start in range(0, len(requests), ROWS):
-            block, lists = requests[start : start + ROWS], merged[start : start + ROWS]
-            asked = self.scorer_.first_of_request(block.users, self.inputs_.request(features, block))
-            numbers = features.candidate_numbers(block, lists)
-            known = self._known(numbers)
-            for row in range(len(block)):
-                yield self.scorer_.first_layer(asked[row], numbers.found[row], known, numbers.at[row])
+            rows = slice(start, start + ROWS)
+            asked = self.inputs_.request(features, requests[rows])
+            numbers = features.candidate_numbers(requests[rows], merged[rows])
+            yield rows, Told(requests.users[rows], asked, numbers)
 
-    def _known(self, numbers: CandidateNumbers) -> np.ndarray:
+    def _known(self, scorer: Scorer, numbers: CandidateNumbers) -> np.ndarray:
         """`Scorer.first_of_known`, kept for as long as the same table comes again."""
-        if self._last_known is None or self._last_known[0] is not numbers.known:
-            self._last_known = numbers.known, self.scorer_.first_of_known(numbers)
-        return self._last_known[1]
+        if scorer not in self._last_known or self._last_known[scorer][0] is not numbers.known:
+            self._last_known[scorer] = numbers.known, scorer.first_of_known(numbers)
+        return self._last_known[scorer][1]
 
     def _calibrated(self, examples: Sequence[Examples]) -> dict[str, Platt]:
         """Platt scaling of each task on ``examples``."""
-        logits = [self._logits(each.features, each.requests, each.merged)[each.inside] for each in examples]
-        labels = {
-            task: np.concatenate([each.labels[task][each.inside] for each in examples]) for task in self.tasks
-        }
-        return {
-            task: Platt.fit(np.concatenate(logits)[:, n], labels[task]) for n, task in enumerate(self.tasks)
-        }
+        logits = [self._logits(each.features, each.requests, each.merged) for each in examples]
+        found = {}
+        for number, task in enumerate(self.tasks):
+            parts = []
+            for each, of_tasks in zip(examples, logits, strict=True):
+                own, inside = of_tasks[:, :, number], each.inside
+                its = np.broadcast_to(levels(own, inside)[:, None], own.shape)
+                parts.append((own[inside], its[inside], each.labels[task][inside]))
+            found[task] = Platt.fit(*map(np.concatenate, zip(*parts, strict=True)))
+        return found
 
     def _combined(self, probabilities: Arrays, inside: np.ndarray) -> np.ndarray:
         total = np.zeros(inside.shape, dtype=np.float32)

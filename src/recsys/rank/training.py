@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.features.history import HISTORY_IDS
 from recsys.inference import Weights
 from recsys.nn.losses import multi_task
 from recsys.rank.inputs import Examples, Inputs
-from recsys.rank.network import RankingNetwork
+from recsys.rank.network import MET, RankingNetwork, SingleTasks
 from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
 from recsys.types import PAD
 
@@ -56,17 +57,15 @@ def train(
     return weights_of(network), log
 
 
-def build(ranker: Ranker) -> RankingNetwork:
+def build(ranker: Ranker) -> RankingNetwork | SingleTasks:
     """Make the network as the parameters say and with new weights, once ``ranker.inputs_`` are fitted."""
-    return RankingNetwork(
-        ranker.inputs_.spec,
-        ranker.tasks,
-        model=ranker.model,
-        embedding_dim=ranker.embedding_dim,
-        n_experts=ranker.n_experts,
-        widths=ranker.widths,
-        dropout=ranker.dropout,
-    )
+    shape: dict[str, Any] = {
+        name: getattr(ranker, name) for name in ("embedding_dim", "n_experts", "widths", "dropout", "heads")
+    }
+    shape["history_length"] = ranker.inputs_.history.length if ranker.inputs_.history else 0
+    if ranker.model == "single_task":
+        return SingleTasks(ranker.inputs_.spec, ranker.tasks, **shape)
+    return RankingNetwork(ranker.inputs_.spec, ranker.tasks, model=ranker.model, **shape)
 
 
 class _Batches:
@@ -102,9 +101,13 @@ class _Batches:
 
 
 def tensors(inputs: Inputs, rows: np.ndarray, k: int) -> dict[str, Tensor]:
-    """Columns of the requests ``rows`` and of all their ``k`` candidates each."""
+    """Columns of the requests ``rows``, of all their ``k`` candidates each and of what they met."""
     candidates = (rows[:, None] * k + np.arange(k)).ravel()
-    return {
-        **{name: torch.from_numpy(values[rows]) for name, values in inputs.requests.items()},
-        **{name: torch.from_numpy(values[candidates]) for name, values in inputs.candidates.items()},
+    columns = {
+        **{name: values[rows] for name, values in inputs.requests.items()},
+        **{name: values[candidates] for name, values in inputs.candidates.items()},
     }
+    if HISTORY_IDS in columns:
+        met = columns[HISTORY_IDS].ravel()  # PAD is -1: the last row
+        columns |= {MET + name: values[met] for name, values in inputs.items.items()}
+    return {name: torch.from_numpy(values) for name, values in columns.items()}

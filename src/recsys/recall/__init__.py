@@ -13,9 +13,18 @@ CHANNELS: dict[str, str] = {
     "popular": "recsys.recall.popular:PopularRecall",
     "item_cf": "recsys.recall.item_cf:ItemCfRecall",
     "user_cf": "recsys.recall.user_cf:UserCfRecall",
+    "swing": "recsys.recall.swing:SwingRecall",
     "mf": "recsys.recall.mf:MfRecall",
+    "fm": "recsys.recall.fm:FmRecall",
     "two_tower": "recsys.recall.two_tower:TwoTowerRecall",
     "cluster": "recsys.recall.cluster:ClusterRecall",
+    "sequence": "recsys.recall.sequence:SequenceRecall",
+    "youtube_dnn": "recsys.recall.youtube_dnn:YoutubeDnnRecall",
+    "mind": "recsys.recall.mind:MindRecall",
+    "item2vec": "recsys.recall.item2vec:Item2VecRecall",
+    "graph": "recsys.recall.graph:GraphRecall",
+    "content": "recsys.recall.content:ContentRecall",
+    "fresh": "recsys.recall.fresh:FreshRecall",
 }
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
+from recsys.features.history import HistoryEncoder
+from recsys.recall.item_space import Profile, product, unit
 from recsys.recall.seen import key, take_best
 from recsys.types import PAD, Candidates, Interactions, Requests
 
@@ -50,11 +51,11 @@ class ClusterRecall:
         """
         if len(self.item_vectors) != train.n_items:
             raise ValueError(f"{len(self.item_vectors)} item vectors for {train.n_items} items")
-        self.vectors_ = _unit(self.item_vectors.astype(np.float32))
+        self.vectors_ = unit(self.item_vectors.astype(np.float32))
         met = np.bincount(train.item_idx, minlength=train.n_items) > 0
         items = np.flatnonzero(met & self.vectors_.any(axis=1))
         self.vectors_[~met] = 0
-        self.history_ = HistoryEncoder.fit(train, self.history_length)
+        self.profile_ = Profile.fit(train, self.history_length, self.decay, self.value_power)
         centroids, labels = self._k_means(self.vectors_[items])
         nearness = np.einsum("nd,nd->n", self.vectors_[items], centroids[labels])
         order = np.lexsort((items, -nearness, labels))
@@ -84,21 +85,21 @@ class ClusterRecall:
     def share_scored(self, requests: Requests, n_probe: int) -> np.ndarray:
         """Share of all members that the ``n_probe`` nearest clusters hold, (n,): what a search costs."""
         lengths = np.diff(self.starts_)
-        near = [_nearest(query, self.centroids_, n_probe) for query in self._queries(requests)]
+        users = self.profile_.vectors(requests, self.vectors_)
+        near = [_nearest(user, self.centroids_, n_probe) for user in users]
         return np.array([lengths[clusters].sum() for clusters in near]) / len(self.items_)
 
     def save(self, folder: Path) -> None:
-        write_json(
-            folder / "params.json",
-            {"params": {name: getattr(self, name) for name in PARAMS}, "history": self.history_.to_json()},
-        )
+        params = {name: getattr(self, name) for name in PARAMS}
+        write_json(folder / "params.json", {"params": params, "history": self.profile_.history.to_json()})
         write_arrays(folder / "clusters.npz", {name: getattr(self, f"{name}_") for name in ARRAYS})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         fitted, arrays = read_json(folder / "params.json"), read_arrays(folder / "clusters.npz")
         channel = cls(item_vectors=arrays["vectors"], **fitted["params"])
-        channel.history_ = HistoryEncoder.from_json(fitted["history"])
+        history = HistoryEncoder.from_json(fitted["history"])
+        channel.profile_ = Profile(history, channel.decay, channel.value_power)
         for name in ARRAYS:
             setattr(channel, f"{name}_", arrays[name])
         return channel
@@ -126,30 +127,8 @@ class ClusterRecall:
         found, history = Candidates.none(len(requests), k), requests.history
         how = self.centroids_, n_probe, self.starts_, self.items_, self.vectors_
         met = history.items, history.starts, history.ends
-        _search(self._queries(requests), *how, *met, found.items, found.scores)
+        _search(self.profile_.vectors(requests, self.vectors_), *how, *met, found.items, found.scores)
         return found
-
-    def _queries(self, requests: Requests) -> np.ndarray:
-        """Return unit vectors (n, d) of users; zeros where there is no history to tell."""
-        history = self.history_.encode(requests.history, requests.now)
-        queries = np.zeros((len(requests), self.vectors_.shape[1]), dtype=np.float32)
-        told = history[HISTORY_IDS], history[HISTORY_VALUE]
-        _mean(*told, self.decay, self.value_power, self.vectors_, queries)
-        return queries
-
-
-@njit(nogil=True, cache=True)
-def _mean(ids, values, decay, power, vectors, queries):  # type: ignore[no-untyped-def]
-    """At length 1, as only the direction matters."""
-    for row in range(len(ids)):
-        query = queries[row]
-        for place in range(ids.shape[1]):
-            if ids[row, place] != PAD:
-                weight = np.float32(decay**place * values[row, place] ** power)
-                query += weight * vectors[ids[row, place]]
-        norm = np.sqrt(_product(query, query))
-        if norm > 0:
-            query /= norm
 
 
 @njit(nogil=True, cache=True)
@@ -167,7 +146,7 @@ def _search(  # type: ignore[no-untyped-def]
         for cluster in _nearest(queries[row], centroids, n_probe):
             for item in members[starts[cluster] : starts[cluster + 1]]:
                 if not marked[item]:
-                    keys[found] = key(_product(queries[row], vectors[item]), item)
+                    keys[found] = key(product(queries[row], vectors[item]), item)
                     found += 1
         take_best(keys, found, best[row], scores[row])
         for item in met:
@@ -179,21 +158,5 @@ def _nearest(query, centroids, n_probe):  # type: ignore[no-untyped-def]
     """Numbers of the ``centroids`` nearest to ``query`` (d,); none if that is all zeros."""
     if not query.any():
         return np.zeros(0, dtype=np.int64)
-    nearness = np.array([_product(query, centroid) for centroid in centroids])
+    nearness = np.array([product(query, centroid) for centroid in centroids])
     return np.argsort(-nearness, kind="mergesort")[:n_probe]
-
-
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def _product(left, right):  # type: ignore[no-untyped-def]
-    product = np.float32(0)
-    for column in range(len(left)):
-        product += left[column] * right[column]
-    return product
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows at length 1; zeros stay."""
-    unit = np.zeros_like(vectors)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    np.divide(vectors, norms, out=unit, where=norms > 0)
-    return unit

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recsys.recall.kernels import BLOCK, distance_chunk, distinct, group, middle_chunk
+from recsys.recall.kernels import BLOCK, distance_chunk, distinct, group, middle_chunk, pair_chunk
 from recsys.types import DAY, PAD, Interactions
 
 CHUNKS_PER_THREAD = 16
@@ -180,6 +180,28 @@ def weighed_by_distance(
         np.float32(backward),
     )
     return _in_threads(distance_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
+
+
+def weighed_by_pairs(
+    first: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray,
+    sequences: Sequences,
+    smoothing: float,
+    similarity: Similarity,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the ``k`` items most similar to each item, by the pairs of users who met both.
+
+    ``first`` (offsets, users) leads from items to those of their users who are asked. A pair of them counts
+    ``weight[one] * weight[other] / (smoothing + items that both met)``. Returns as `weighed_by_middle`.
+    """
+    offsets, users = first
+    members, lengths = np.diff(offsets), sequences.lengths[users]
+    # Each user is read as often as there are others.
+    work = _work(offsets, lengths) * np.maximum(members - 1, 0) // 2
+    names, columns = _busiest_first(sequences.items, len(members))
+    arguments = (offsets, users, weight.astype(np.float32), sequences.offsets, columns, np.float32(smoothing))
+    return _in_threads(pair_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
 
 
 def _ticks(timestamps: np.ndarray, decay: float) -> np.ndarray:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from numba import njit
-from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import best_unseen_sums
-from recsys.types import DAY, PAD, Candidates, Histories, Interactions, Requests
+from recsys.recall.similar_items import SimilarItems
+from recsys.types import DAY, Candidates, Interactions, Requests
 
 if TYPE_CHECKING:
     from recsys.recall import cooccurrence
@@ -112,8 +110,8 @@ class ItemCfRecall:
                 similarity,
                 self.k_similar,
             )
-        found = items != PAD
-        return self._use(similarities[found], items[found], np.append(0, found.sum(axis=1).cumsum()))
+        self.similar_ = SimilarItems.of(items, similarities, **self._how)
+        return self
 
     def _weights_of_users(self, sequences: cooccurrence.Sequences) -> np.ndarray:
         weights = np.ones(len(sequences.lengths))
@@ -125,51 +123,28 @@ class ItemCfRecall:
             weights *= np.exp(-np.minimum(self.age_decay * (last.max(initial=0) - last) / DAY, OLDEST))
         return weights
 
-    def _use(self, similarities: np.ndarray, items: np.ndarray, offsets: np.ndarray) -> Self:
-        """Row ``i`` of ``similar_`` are the items similar to ``i``, the most similar first."""
-        shape = (len(offsets) - 1, len(offsets) - 1)
-        self.similar_ = sparse.csr_matrix((similarities, items, offsets), shape=shape)
-        self._fading = np.exp(-self.history_decay * np.arange(self.n_last)).astype(np.float32)
-        return self
+    @property
+    def _how(self) -> dict[str, float]:
+        """What the user's items count."""
+        return {name: getattr(self, name) for name in ("n_last", "history_decay", "value_power")}
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        liked, weights = self._liked(requests.history)
-        return best_unseen_sums(liked, weights, self.similar_, requests.history, k)
+        return self.similar_.recall(requests, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items most similar to each of ``items``; an empty row for PAD."""
-        found, offsets = Candidates.none(len(items), k), self.similar_.indptr
-        for row in np.flatnonzero(items != PAD):
-            start = offsets[items[row]]
-            own = slice(start, min(start + k, offsets[items[row] + 1]))
-            n = own.stop - own.start
-            found.items[row, :n], found.scores[row, :n] = self.similar_.indices[own], self.similar_.data[own]
-        return found
+        return self.similar_.similar(items, k)
 
     def because(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         """For each of ``items`` (n, k): which item of the user's history spoke for it most, or PAD.
 
         Of equal ones the lower row number.
         """
-        sources = np.full(items.shape, PAD, dtype=np.int64)
-        liked, weights = self._liked(requests.history)
-        table = self.similar_
-        place = np.full(table.shape[0], PAD)
-        _because(liked, weights, table.indptr, table.indices, table.data, items, place, sources)
-        return sources
-
-    def _liked(self, history: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """The last ``n_last`` items of each user, and what they count: (n, n_last), 0 for PAD."""
-        items, _, values = history.last(self.n_last)
-        weights = np.where(items == PAD, np.float32(0), self._fading)
-        if self.value_power:
-            weights *= np.maximum(values, 0) ** np.float32(self.value_power)
-        return items, weights
+        return self.similar_.because(requests, items)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
-        table = self.similar_
-        arrays = {"items": table.indices, "similarities": table.data, "offsets": table.indptr}
+        arrays = self.similar_.arrays
         if self.categories is not None:
             arrays["categories"] = self.categories
         write_arrays(folder / "item_similar.npz", arrays)
@@ -178,29 +153,5 @@ class ItemCfRecall:
     def load(cls, folder: Path) -> Self:
         arrays = read_arrays(folder / "item_similar.npz")
         channel = cls(**read_json(folder / "params.json"), categories=arrays.get("categories"))
-        return channel._use(arrays["similarities"], arrays["items"], arrays["offsets"])
-
-
-@njit(nogil=True, cache=True)
-def _because(liked, weights, offsets, similar, similarities, items, place, sources):  # type: ignore[no-untyped-def]
-    """Row by row; ``place``, an entry an item, is left as it came: PAD."""
-    most = np.empty(items.shape[1], dtype=np.float32)
-    for row in range(len(items)):
-        most[:] = 0
-        for at in range(items.shape[1]):
-            if items[row, at] != PAD:
-                place[items[row, at]] = at
-        for each in range(liked.shape[1]):
-            source, weight = liked[row, each], weights[row, each]
-            if source == PAD or weight == 0:
-                continue
-            for column in range(offsets[source], offsets[source + 1]):
-                at = place[similar[column]]
-                if at == PAD:
-                    continue
-                amount = weight * similarities[column]
-                if amount > most[at] or (amount == most[at] and amount > 0 and source < sources[row, at]):
-                    most[at], sources[row, at] = amount, source
-        for at in range(items.shape[1]):
-            if items[row, at] != PAD:
-                place[items[row, at]] = PAD
+        channel.similar_ = SimilarItems.from_arrays(arrays, **channel._how)
+        return channel

@@ -178,3 +178,41 @@ def distance_chunk(  # type: ignore[no-untyped-def]
             place, total, touched, n_touched, names,
             scale, shrinkage, labels, exact, same, other, best[row], scores[row],
         )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def pair_chunk(  # type: ignore[no-untyped-def]
+    low, high, scanned, names, offsets, users, weight, starts, columns, smoothing,
+    scale, shrinkage, labels, exact, same, other, best, scores,
+):  # fmt: skip
+    """Rows at places ``[low, high)`` of a table in which pairs of users count, by what else both met."""
+    total = np.zeros(len(scale), dtype=np.float32)
+    touched = np.empty(len(names), dtype=np.uint32)
+    marked = np.zeros(len(names), dtype=np.bool_)
+    common = np.empty(len(names) + 1, dtype=np.uint32)
+    for place in range(low, high):
+        row = names[place]
+        n_touched = -1 if scanned[place] else 0
+        members = users[offsets[row] : offsets[row + 1]]
+        for at in range(len(members)):
+            one = members[at]
+            met = columns[starts[one] : starts[one + 1]]
+            for column in met:
+                marked[column] = True
+            for each in members[at + 1 :]:
+                n = 0
+                for column in columns[starts[each] : starts[each + 1]]:
+                    common[n] = column
+                    n += marked[column]
+                amount = weight[one] * weight[each] / (smoothing + np.float32(n))
+                for column in common[:n]:
+                    if n_touched >= 0 and total[column] == 0 and amount > 0:
+                        touched[n_touched] = column
+                        n_touched += 1
+                    total[column] += amount
+            for column in met:
+                marked[column] = False
+        _keep_best(
+            place, total, touched, n_touched, names,
+            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,17 +10,30 @@ import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.recall.seen import best_unseen_products
-from recsys.types import PAD, Candidates, Histories, Interactions, Requests, WarmStart
-
-PARAMS = ("factors", "regularization", "iterations", "alpha", "seed")
+from recsys.recall.vectors import (
+    By,
+    Measure,
+    Neighbours,
+    load_neighbours,
+    nearest_others,
+    neighbours,
+    save_neighbours,
+)
+from recsys.types import PAD, Candidates, Interactions, Requests, WarmStart
 
 
 @dataclass(kw_only=True, eq=False)
 class MfRecall:
-    """Exact top ``k`` of user factors · item factors, from implicit's ALS (Hu et al., ICDM 2008).
+    """Factors of users and items from implicit's ALS (Hu et al., ICDM 2008), asked in one of three ways.
 
-    A pair that met has confidence ``alpha``, every other one 1. A user whom train does not know gets
-    an empty row; an item without interactions is not recalled.
+    A pair that met has confidence ``alpha``, every other one 1. ``by``:
+
+    - ``u2i``: the exact top ``k`` of the user's factors · items' factors;
+    - ``i2i``: of each of the last ``n_last`` items the ``k_similar`` most similar by ``measure``, summed;
+    - ``u2u``: the last ``n_last`` items of the ``k_similar`` most similar users, summed.
+
+    In the latter two an item counts exp(-``decay`` * items after it). A user whom train does not know gets
+    an empty row, unless by ``i2i``, which goes by what was met; an item without interactions is not recalled.
     """
 
     name: ClassVar[str] = "mf"
@@ -30,6 +43,11 @@ class MfRecall:
     iterations: int = 15
     alpha: float = 1.0
     seed: int = 0
+    by: By = "u2i"
+    measure: Measure = "dot"
+    k_similar: int = 100
+    n_last: int = 50
+    decay: float = 0.1
 
     def fit(self, train: Interactions, start: WarmStart[Self] | None = None) -> Self:
         """Factorize ``train``; with ``start`` from its factors on, so that few iterations will do."""
@@ -54,33 +72,42 @@ class MfRecall:
                 model.user_factors = start.moved(users, start.users, drawn[0])
                 model.item_factors = start.moved(items, start.items, drawn[1])
             model.fit(train.matrix(), show_progress=False)
-        return self._use(model.user_factors, model.item_factors)
-
-    def _use(self, user_factors: np.ndarray, item_factors: np.ndarray) -> Self:
-        self.user_factors_, self.item_factors_ = user_factors, item_factors
-        # ALS leaves zeros where there is nothing to learn from.
-        self.unmet_ = np.flatnonzero(~item_factors.any(axis=1))
-        return self
+        tables = neighbours(
+            self.by,
+            model.user_factors,
+            model.item_factors,
+            train,
+            measure=self.measure,
+            k_similar=self.k_similar,
+            n_last=self.n_last,
+            decay=self.decay,
+        )
+        return self._use(model.user_factors, model.item_factors, tables)
 
     def recall(self, requests: Requests, k: int) -> Candidates:
+        if self.neighbours_ is not None:
+            return self.neighbours_.recall(requests, k)
         factors = np.where(requests.users[:, None] == PAD, np.float32(0), self.user_factors_[requests.users])
         return best_unseen_products(factors, self.item_factors_, self.unmet_, requests.history, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD and the never met."""
-        norms = np.linalg.norm(self.item_factors_, axis=1, keepdims=True)
-        unit = np.divide(self.item_factors_, norms, out=np.zeros_like(self.item_factors_), where=norms > 0)
-        offsets = np.arange(len(items) + 1)
-        itself = Histories(items, np.zeros_like(items), np.zeros(len(items)), offsets[:-1], offsets[1:])
-        known = np.where(items[:, None] == PAD, np.float32(0), unit[items])
-        return best_unseen_products(known, unit, self.unmet_, itself, k)
+        return nearest_others(self.item_factors_, items, k, "cosine")
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})
+        params = {each.name: getattr(self, each.name) for each in fields(self)}
+        write_json(folder / "params.json", params)
         write_arrays(folder / "factors.npz", {"users": self.user_factors_, "items": self.item_factors_})
+        save_neighbours(folder, self.neighbours_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         arrays = read_arrays(folder / "factors.npz")
         channel = cls(**read_json(folder / "params.json"))
-        return channel._use(arrays["users"], arrays["items"])
+        return channel._use(arrays["users"], arrays["items"], load_neighbours(folder, channel.by))
+
+    def _use(self, user_factors: np.ndarray, item_factors: np.ndarray, tables: Neighbours | None) -> Self:
+        self.user_factors_, self.item_factors_, self.neighbours_ = user_factors, item_factors, tables
+        # ALS leaves zeros where there is nothing to learn from.
+        self.unmet_ = np.flatnonzero(~item_factors.any(axis=1))
+        return self

@@ -25,7 +25,8 @@ ROWS = "rows"
 class TowerInputs:
     """Fitted encoders, and users' and items' attributes encoded once; their last row is the unknown's.
 
-    ``rows`` (n_items,) int64 are rows of the id embedding: 0 for an item that train has not met.
+    ``rows`` (n_items,) int64 are rows of the id embedding: 0 for an item that train has not met. With
+    ``buckets`` items share so many of them, drawn for each by chance.
     """
 
     history: HistoryEncoder
@@ -35,11 +36,20 @@ class TowerInputs:
     rows: np.ndarray
 
     @classmethod
-    def fit(cls, train: Interactions, attributes: Attributes | None, history_length: int) -> Self:
+    def fit(
+        cls,
+        train: Interactions,
+        attributes: Attributes | None,
+        history_length: int,
+        buckets: int | None = None,
+    ) -> Self:
         """Fit on the users, items and moments of ``train`` alone; encode all that ``attributes`` hold."""
         met = np.bincount(train.item_idx, minlength=train.n_items) > 0
         history = HistoryEncoder.fit(train, history_length)
-        rows = np.where(met, np.arange(1, train.n_items + 1), 0)
+        own = np.arange(train.n_items)
+        if buckets is not None:
+            own = np.random.default_rng(buckets).integers(buckets, size=train.n_items)
+        rows = np.where(met, own + 1, 0)
         if attributes is None:
             return cls(history, FeatureSpec(()), {}, {}, rows)
         frames: dict[str, Frame] = {

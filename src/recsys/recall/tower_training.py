@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -46,6 +46,8 @@ def train(
 
     with reproducible(channel.seed, channel.threads):
         network = build(channel)
+    if channel.id_vectors is not None:
+        _start_from(network, channel.id_vectors)
     if start is not None:
         _take_over(network, start)
     rows = np.arange(len(interactions)) if start is None else start.rows
@@ -67,13 +69,23 @@ def train(
 def build(channel: TwoTowerRecall) -> TwoTower:
     """Make the towers as the parameters say and with new weights, once ``channel.inputs_`` are fitted."""
     d, spec = channel.embedding_dim, channel.inputs_.spec
-    ids = id_embedding(len(channel.inputs_.rows), d)
+    ids = id_embedding(channel.id_buckets or len(channel.inputs_.rows), d)
     pooling = HistoryPooling(d, channel.history_length, channel.pooling, channel.heads)
     item = _embedding(spec.for_entity("item"), d)
     user = _embedding(spec.for_entity("user", "request"), d, item)
     return TwoTower(
         UserTower(ids, pooling, user, channel.hidden, channel.dropout), ItemTower(ids, item, channel.hidden)
     )
+
+
+def _start_from(network: TwoTower, id_vectors: np.ndarray) -> None:
+    """Put ``id_vectors`` in the place of those drawn for the items; where they are zeros these stay."""
+    weights = weights_of(network)
+    drawn = weights[IDS][1:]
+    if id_vectors.shape != drawn.shape:
+        raise ValueError(f"id_vectors of shape {id_vectors.shape} where it must be {drawn.shape}")
+    given = np.where(id_vectors.any(axis=1, keepdims=True), id_vectors, drawn).astype(np.float32)
+    load_weights(network, {**weights, IDS: np.concatenate([weights[IDS][:1], given])})
 
 
 def _take_over(network: TwoTower, start: WarmStart[TwoTowerRecall]) -> None:
@@ -98,10 +110,24 @@ def _trained(network: TwoTower, inputs: TowerInputs) -> Trained:
     return weights_of(network), vectors
 
 
+class Learns(Protocol):
+    """What `Examples` ask of a channel."""
+
+    batch_size: int
+    uniform_negatives: int
+    logq_correction: bool
+    held_back: float
+    held_back_items: int
+    seed: int
+    inputs_: TowerInputs
+
+    def of_requests(self, requests: Requests) -> Arrays: ...
+
+
 class Examples:
     """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met."""
 
-    def __init__(self, channel: TwoTowerRecall, train: Interactions, rows: np.ndarray) -> None:
+    def __init__(self, channel: Learns, train: Interactions, rows: np.ndarray) -> None:
         self.channel = channel
         self.train = train
         self.rows = rows
@@ -122,7 +148,7 @@ class Examples:
         channel, train, rows = self.channel, self.train, self.rows[places]
         history = self._held_back(self.before[places], rng)
         users = train.user_idx[rows].astype(np.int64)
-        arrays = channel.inputs_.of_requests(Requests(users, train.timestamp[rows], history))
+        arrays = dict(channel.of_requests(Requests(users, train.timestamp[rows], history)))
         items = np.concatenate([train.item_idx[rows], rng.choice(self.met, channel.uniform_negatives)])
         arrays |= channel.inputs_.of_items(items)
         arrays[ITEM_ROWS] = channel.inputs_.rows[items]

@@ -12,13 +12,14 @@ import numpy as np
 from recsys.artifacts import ArtifactError, read_arrays, read_json, write_arrays, write_json
 from recsys.features.attributes import Attributes
 from recsys.inference import Weights, load_weights, save_weights, within
-from recsys.recall.seen import best_unseen_of, best_unseen_products, in_blocks
+from recsys.recall.ann import Kind, Search
+from recsys.recall.seen import in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import UserTower
 from recsys.types import Candidates, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
-    from recsys.nn.pooling import Kind
+    from recsys.nn import pooling
 
 WEIGHTS = "weights.safetensors"
 
@@ -36,16 +37,22 @@ class TwoTowerRecall:
     With ``attributes`` the towers read these too, and a known user without history is answered; whoever has
     neither gets an empty row. Items that train has not met are not recalled.
 
-    The search is exact, by one product; ``faiss_index`` names another as faiss' ``index_factory`` does
-    ("IVF64,Flat", "HNSW32"), for catalogues where that is too slow.
+    ``id_vectors`` (n_items, embedding_dim) are what the items' own vectors start from instead of chance,
+    where they are not zeros. With ``id_buckets`` items share so many rows of that table, drawn for each:
+    fewer parameters, and what shares a row is told apart by its attributes only.
+
+    ``ann`` says how items are searched, as `recsys.recall.ann.Search` describes: ``flat`` is exact; for
+    catalogues where that is too slow there are ``ivf``, ``hnsw``, ``lsh`` and ``pq``.
     """
 
     name: ClassVar[str] = "two_tower"
 
     attributes: Attributes | None = field(default=None, repr=False)
+    id_vectors: np.ndarray | None = field(default=None, repr=False)
+    id_buckets: int | None = None
     embedding_dim: int = 64
     history_length: int = 50
-    pooling: Kind = "weighted"
+    pooling: pooling.Kind = "weighted"
     heads: int = 3
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.1
@@ -60,7 +67,11 @@ class TwoTowerRecall:
     regularization: float = 0.0
     seed: int = 0
     threads: int = 1
-    faiss_index: str | None = None
+    ann: Kind = "flat"
+
+    def __post_init__(self) -> None:
+        if self.id_vectors is not None and self.id_buckets is not None:
+            raise ValueError("two_tower: items that share rows (id_buckets) have no id_vectors of their own")
 
     def fit(
         self,
@@ -79,18 +90,26 @@ class TwoTowerRecall:
             return validate(self._use(*trained)) if validate is not None else {}
 
         if start is None:
-            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
+            self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length, self.id_buckets)
+        elif self.id_buckets is not None:
+            raise ValueError("two_tower: shared rows (id_buckets) cannot be gone on from, only fitted anew")
         else:
             self.inputs_ = start.model.inputs_.refreshed(train, self.attributes)
         trained, self.log_ = tower_training.train(self, train, validated, start)
-        return self._use(*trained)
+        self._use(*trained)
+        self.search_ = Search.of(self.item_vectors_, self.unmet_, self.ann)
+        return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
         return in_blocks(requests, k, lambda block: self._answer(block, k))
 
+    def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
+        """Encode what the user tower reads."""
+        return self.inputs_.of_requests(requests)
+
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, embedding_dim) float32 of who asks; zeros where nothing is known."""
-        inputs = self.inputs_.of_requests(requests)
+        inputs = self.of_requests(requests)
         known = self.inputs_.known(requests.users, inputs)
         return np.where(known[:, None], self.user_tower_.vectors(inputs), np.float32(0))
 
@@ -99,7 +118,7 @@ class TwoTowerRecall:
 
         (n, history_length, heads) float32; a head's weights of a user add up to 1, without history to 0.
         """
-        return self.user_tower_.history_weights(self.inputs_.of_requests(requests))
+        return self.user_tower_.history_weights(self.of_requests(requests))
 
     @property
     def item_vectors(self) -> np.ndarray:
@@ -116,6 +135,7 @@ class TwoTowerRecall:
         write_arrays(folder / "item_vectors.npz", {"vectors": self.item_vectors_})
         self.inputs_.save(folder)
         save_weights(folder / WEIGHTS, self.weights_, self.inputs_.spec.fingerprint)
+        self.search_.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -124,46 +144,24 @@ class TwoTowerRecall:
         channel.inputs_ = TowerInputs.load(folder)
         weights = load_weights(folder / WEIGHTS, channel.inputs_.spec.fingerprint)
         try:
-            return channel._use(weights, read_arrays(folder / "item_vectors.npz")["vectors"])
+            channel._use(weights, read_arrays(folder / "item_vectors.npz")["vectors"])
         except (KeyError, ValueError) as error:
             raise ArtifactError(f"{folder / WEIGHTS}: not this network's weights ({error})") from error
+        channel.search_ = Search.load(folder, channel.item_vectors_, channel.unmet_, channel.ann)
+        return channel
 
     def _params(self) -> dict[str, object]:
-        """Collect the hyperparameters; attributes are no such, and `TowerInputs` keeps what they told."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "attributes"}
+        """Collect the hyperparameters; what comes from elsewhere is no such, and kept in what it made."""
+        given = ("attributes", "id_vectors")
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in given}
 
     def _use(self, weights: Weights, item_vectors: np.ndarray) -> Self:
         self.weights_, self.item_vectors_ = weights, item_vectors
         spec = self.inputs_.spec.for_entity("user", "request")
         self.user_tower_ = UserTower.of(within(weights, "user"), self.pooling, spec)
         self.unmet_ = np.flatnonzero(self.inputs_.rows == 0)
-        if self.faiss_index is not None:
-            import faiss  # here, because an exact search needs none of it
-
-            met = np.ascontiguousarray(item_vectors[self.inputs_.rows > 0])
-            self.index_ = faiss.index_factory(
-                self.embedding_dim, self.faiss_index, faiss.METRIC_INNER_PRODUCT
-            )
-            self.index_.train(met)
-            self.index_.add(met)
+        self.search_ = Search.of(item_vectors, self.unmet_)
         return self
 
     def _answer(self, requests: Requests, k: int) -> Candidates:
-        vectors = self.user_vectors(requests)
-        if self.faiss_index is not None:
-            return best_unseen_of(*self._nearest(vectors, requests, k), requests.history, k)
-        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
-
-    def _nearest(
-        self, vectors: np.ndarray, requests: Requests, k: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """What the index finds, for `best_unseen_of`: no more than a history can fall out of a list."""
-        met = np.flatnonzero(self.inputs_.rows)
-        scores, items, ends = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.int64)], [0]
-        for vector, length in zip(vectors, requests.history.lengths.tolist(), strict=True):
-            score, at = (each[0] for each in self.index_.search(vector[None], min(k + length, len(met))))
-            found = (at >= 0) & vector.any()
-            scores.append(score[found])
-            items.append(met[at[found]])
-            ends.append(ends[-1] + found.sum())
-        return np.concatenate(items), np.concatenate(scores), np.array(ends), len(self.item_vectors_)
+        return self.search_.best_unseen(self.user_vectors(requests), requests.history, k)

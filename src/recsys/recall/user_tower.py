@@ -21,41 +21,15 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class UserTower:
-    """`recsys.nn.towers.UserTower` and its `recsys.nn.pooling.HistoryPooling`."""
+class HistoryWeights:
+    """What `recsys.nn.pooling.HistoryPooling` gives to each place; ``ids`` is the table of item ids."""
 
     kind: Kind
     ids: np.ndarray
     pooling: Weights
-    attributes: GroupedEmbedding | None
-    linear: np.ndarray
-    layers: Sequence[tuple[np.ndarray, np.ndarray]]
 
-    @classmethod
-    def of(cls, weights: Weights, kind: Kind, spec: FeatureSpec) -> Self:
-        """Take the tower's ``weights`` apart; ``spec`` has the columns of users and requests."""
-        return cls(
-            kind=kind,
-            ids=weights["ids.weight"],
-            pooling=within(weights, "pooling"),
-            attributes=GroupedEmbedding(spec, within(weights, "attributes")) if spec.columns else None,
-            linear=np.ascontiguousarray(weights["linear.weight"].T),
-            layers=layers(within(weights, "layers")),
-        )
-
-    def vectors(self, inputs: Arrays) -> np.ndarray:
-        """Unit vectors (n, d) float32 from what `TowerInputs.of_requests` gave."""
-        ids, weights = inputs[HISTORY_IDS], self.history_weights(inputs)
-        x = np.zeros((len(ids), len(self.linear)), dtype=np.float32)
-        _pool(ids, inputs[HISTORY_AGE], weights, self.ids, x)
-        if self.attributes is not None:
-            told = self.attributes(inputs)
-            x[:, -told.shape[1] :] = told
-        vectors = row_by_row(x, self.linear) + mlp(x, self.layers)
-        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY))
-
-    def history_weights(self, inputs: Arrays) -> np.ndarray:
-        """What each head gives to each place, (n, length, heads) float32, adding up to 1 over a history."""
+    def __call__(self, inputs: Arrays) -> np.ndarray:
+        """Of each head, (n, length, heads) float32, adding up to 1 over a history."""
         ids = inputs[HISTORY_IDS]
         weights = self._attention(ids)
         if self.kind != "mean":
@@ -71,6 +45,49 @@ class UserTower:
             return np.zeros((*ids.shape, heads), dtype=np.float32)
         hidden = np.tanh(self.ids[ids] @ self.pooling["hidden.weight"].T + self.pooling["hidden.bias"])
         return np.asarray(hidden @ self.pooling["query.weight"].T)
+
+
+@dataclass(frozen=True)
+class UserTower:
+    """`recsys.nn.towers.UserTower`."""
+
+    history_weights: HistoryWeights
+    attributes: GroupedEmbedding | None
+    linear: np.ndarray
+    layers: Sequence[tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def of(cls, weights: Weights, kind: Kind, spec: FeatureSpec) -> Self:
+        """Take the tower's ``weights`` apart; ``spec`` has the columns of users and requests."""
+        return cls(
+            history_weights=HistoryWeights(kind, weights["ids.weight"], within(weights, "pooling")),
+            attributes=GroupedEmbedding(spec, within(weights, "attributes")) if spec.columns else None,
+            linear=np.ascontiguousarray(weights["linear.weight"].T),
+            layers=layers(within(weights, "layers")),
+        )
+
+    def vectors(self, inputs: Arrays) -> np.ndarray:
+        """Unit vectors (n, d) float32 from what `TowerInputs.of_requests` gave."""
+        x = pooled(inputs, self.history_weights(inputs), self.history_weights.ids, len(self.linear))
+        if self.attributes is not None:
+            told = self.attributes(inputs)
+            x[:, -told.shape[1] :] = told
+        return unit(row_by_row(x, self.linear) + mlp(x, self.layers))
+
+
+def pooled(inputs: Arrays, weights: np.ndarray, table: np.ndarray, width: int) -> np.ndarray:
+    """Sum the history's vectors of ``table`` by ``weights`` (n, length, heads), head beside head.
+
+    Then how long ago the newest was, then zeros: (n, width) float32.
+    """
+    x = np.zeros((len(weights), width), dtype=np.float32)
+    _pool(inputs[HISTORY_IDS], inputs[HISTORY_AGE], weights, table, x)
+    return x
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., d) at length 1, as torch's ``normalize`` makes them; zeros stay."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), TINY))
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,203 @@
+"""Our ranking models, boosted trees and torch-rechub's MMOE, tuned alike: `python benchmarks/ranking/run.py`.
+
+Examples are candidates of the channels in artifacts/, which the pipeline made, encoded alike for all. Each
+contender gets so many trials of Optuna (TPE), its defaults first: it learns from so many requests of `late`,
+and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`. Then it learns, with each
+seed, from as many of `late` and of `valid`, and is measured on all of `test`. What an earlier run with
+the same budget measured is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import yaml
+from contenders import Contender, Ours, Result, Settings, TorchRechub, Trees
+
+from recsys import plots
+from recsys.artifacts import read_json, write_json
+from recsys.data.dataset import Dataset
+from recsys.evaluate import Judge
+from recsys.features.attributes import Attributes
+from recsys.features.candidates import CandidateFeatures
+from recsys.parameters import overridden
+from recsys.pipeline import Merging
+from recsys.rank.inputs import Examples
+from recsys.rank.quality import by_task
+from recsys.recall import load_fold
+
+REPORT = Path("reports/benchmarks/ranking.json")
+SPLITS = ("global_time", "leave_last_out")
+FOLDS = ("late", "valid", "test")
+ORDERS = ("auc", "gauc")
+WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
+    16: {
+        "mmoe": (64, 32),
+        "ple": (64, 32),
+        "shared_bottom": (240, 48),
+        "esmm": (124, 40),
+        "single_task": (80, 32),
+    },
+    32: {
+        "mmoe": (64, 32),
+        "ple": (64, 32),
+        "shared_bottom": (252, 48),
+        "esmm": (128, 40),
+        "single_task": (76, 32),
+    },
+}
+"""By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
+ATTENTION = {"history_length": 50, "heads": 2}
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Examples of one split by fold, and who judges lists of `valid` and `test`."""
+
+    examples: Mapping[str, Examples]
+    judges: Mapping[str, Judge]
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: str, params: Mapping[str, Any]) -> Exam:
+        """Let the channels of artifacts/ find what is ranked."""
+        artifacts = Path("artifacts") / split
+        merged_as = read_json(artifacts / "merging" / "merging.json")
+        merge, examples = Merging(**merged_as["merging"]), {}
+        for name in FOLDS:
+            fold = dataset.fold(split, name)
+            rows = np.flatnonzero(fold.hot)
+            requests = fold.requests(rows)
+            channels = load_fold(artifacts / "recall", name, merged_as["channels"])
+            merged = merge({each: found.recall(requests, merge.depth) for each, found in channels.items()})
+            features = CandidateFeatures.fit(
+                fold.past, dataset.items, dataset.spec.category, params["windows"]
+            )
+            examples[name] = Examples.of(features, fold, rows, merged, tuple(dataset.spec.tasks))
+        return cls(examples, {name: Judge.of(dataset, split, name) for name in FOLDS[1:]})
+
+    def drawn(self, fold: str, n: int, seed: int) -> Examples:
+        """``n`` requests of ``fold``, all where there are no more."""
+        examples = self.examples[fold]
+        return examples[np.sort(np.random.default_rng(seed).permutation(len(examples.requests))[:n])]
+
+    def quality(self, result: Result) -> dict[str, float]:
+        """What a contender made of all of `test`."""
+        test = self.examples["test"]
+        lists = np.take_along_axis(test.merged.items, result.scores.order, axis=1)
+        ndcg = float(np.nanmean(self.judges["test"].per_user(lists)["ndcg_at_10"]))
+        return {"ndcg_at_10": ndcg, "seconds": result.seconds, "parameters": result.parameters}
+
+
+def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
+    """Ours, with the settings of params.yaml to begin with, and who they are compared with."""
+    tasks, attributes = tuple(dataset.spec.tasks), Attributes.of(dataset)
+    given = {
+        name: value for name, value in params["ranker"].items() if name not in ("formula", "model", "widths")
+    }
+    shape = {name: given.pop(name) for name in ("embedding_dim", "n_experts", "threads")}
+    ours = [
+        Ours(name, attributes, tasks, {**shape, "model": name, "widths": widths}, given)
+        for name, widths in WIDTHS[shape["embedding_dim"]].items()
+    ]
+    attending = {**shape, "model": "mmoe", "widths": WIDTHS[shape["embedding_dim"]]["mmoe"], **ATTENTION}
+    ours.append(Ours("mmoe with attention", attributes, tasks, attending, given))
+    trees = [
+        Trees(f"LightGBM {objective}", objective, attributes, tasks) for objective in ("binary", "lambdarank")
+    ]
+    mixture = {
+        "n_experts": shape["n_experts"],
+        "embedding_dim": shape["embedding_dim"],
+        "widths": [64, 32],
+        "tower": [16],
+    }
+    return [*ours, *trees, TorchRechub(attributes, tasks, mixture)]
+
+
+def tuned(contender: Contender, exam: Exam, trials: int, requests: int, seed: int) -> Settings:
+    """What is best on `valid`, of ``trials``."""
+    learned, scored = exam.drawn("late", requests, seed), exam.drawn("valid", requests, seed)
+
+    def value(trial: optuna.Trial) -> float:
+        settings = contender.start if trial.number == 0 else contender.proposed(trial)
+        trial.set_user_attr("settings", dict(settings))
+        found = by_task(contender.run(settings, [learned], scored, seed).scores, scored)
+        return float(found[list(ORDERS)].to_numpy().mean())
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(value, n_trials=trials)
+    return dict(study.best_trial.user_attrs["settings"])
+
+
+def measured(
+    contender: Contender, settings: Settings, exam: Exam, requests: int, seeds: Sequence[int], seed: int
+) -> Iterator[dict[str, Any]]:
+    """A row for each seed and task."""
+    learned = [exam.drawn(fold, requests, seed) for fold in FOLDS[:2]]
+    for number in seeds:
+        result = contender.run(settings, learned, exam.examples["test"], number)
+        rows = by_task(result.scores, exam.examples["test"])
+        if not contender.probable:
+            rows = rows.drop(columns=["log_loss", "calibration_error"])
+        for row in rows.to_dict("records"):
+            yield {"model": contender.name, "seed": number, **row, **exam.quality(result)}
+
+
+def summary(runs: pd.DataFrame) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds, by model and task."""
+    told: dict[str, Any] = {}
+    for (model, task), rows in runs.groupby(["model", "task"], sort=False):
+        figures = rows.drop(columns=["model", "task", "seed"]).dropna(axis=1)
+        told.setdefault(str(model), {})[str(task)] = {
+            name: {"mean": float(values.mean()), "std": float(values.std())}
+            for name, values in figures.items()
+        }
+    return told
+
+
+def begun(budget: Mapping[str, int]) -> dict[str, Any]:
+    """What an earlier run with this ``budget`` measured; nothing where there was none."""
+    if REPORT.exists() and (report := read_json(REPORT))["budget"] == budget:
+        return dict(report)
+    return {"budget": budget, "splits": {}}
+
+
+def main() -> None:
+    """Tune, measure, write reports/benchmarks/ranking.json and a figure for each split."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=10, help="of each contender")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=2000, help="of a fold, to learn from")
+    parser.add_argument("--splits", nargs="+", default=SPLITS)
+    parser.add_argument("--only", nargs="+", help="contenders; those that are in the report already stay")
+    asked = parser.parse_args()
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    dataset, seed = Dataset.load(Path("artifacts/data")), params["seed"]
+    report = begun({"trials": asked.trials, "requests": asked.requests, "seeds": asked.seeds})
+    for split in asked.splits:
+        of_split = overridden(params["mmoe"], params["mmoe"].get("at", {}).get(split, {}))
+        told = report["splits"].setdefault(split, {"settings": {}, "runs": []})
+        exam = Exam.of(dataset, split, of_split)
+        for each in contenders(dataset, of_split):
+            if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
+                continue
+            settings = tuned(each, exam, asked.trials, asked.requests, seed)
+            told["runs"] += measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
+            told["settings"][each.name] = settings
+            runs = pd.DataFrame(told["runs"])
+            told["models"] = summary(runs)
+            print(runs[runs["model"] == each.name].to_string(index=False), flush=True)
+            write_json(REPORT, report)
+            figure = plots.dots_by_seed(runs, "gauc", f"{split}: is the difference more than the seed's?")
+            plots.save(figure, REPORT.with_name(f"ranking_{split}.png"))
+
+
+if __name__ == "__main__":
+    main()

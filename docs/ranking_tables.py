@@ -1,0 +1,70 @@
+"""Tables of docs/quality-ranking.md from what benchmarks/ranking measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from capacity_tables import table
+
+from recsys.artifacts import read_json
+
+REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ranking.json"
+ORDERS, ODDS = ("auc", "gauc"), ("log_loss", "calibration_error")
+"""Figures of an order, and of probabilities."""
+Figures = Mapping[str, Mapping[str, Any]]
+"""Mean and standard deviation by task and figure."""
+
+
+def ranking() -> str:
+    """What was spent, and both tables of each split."""
+    if not REPORT.exists():
+        return "Not measured yet: `python benchmarks/ranking/run.py`."
+    report = read_json(REPORT)
+    spent = (
+        "{trials} trials for each, {requests:,} requests of a fold to learn from at most, {seeds} seeds."
+    ).format(**report["budget"])
+    parts = [spent]
+    for split, told in report["splits"].items():
+        picture = f"![GAUC by seed, {split}](../reports/benchmarks/ranking_{split}.png)"
+        parts += [f"## {split}", orders(told["models"]), probabilities(told["models"]), picture]
+    return "\n\n".join(parts)
+
+
+def orders(models: Mapping[str, Figures]) -> str:
+    """How well each contender puts in order, and what it took."""
+    tasks = _tasks_of(models)
+    rows = []
+    for model, figures in models.items():
+        first = figures[tasks[0]]
+        cells = [_spread(first["ndcg_at_10"])]
+        cells += [_spread(figures[task][name]) for name in ORDERS for task in tasks]
+        rows.append([model, *cells, *(f"{first[name]['mean']:,.0f}" for name in ("parameters", "seconds"))])
+    names = ["model", "ndcg_at_10", *(f"{task} {name.upper()}" for name in ORDERS for task in tasks)]
+    return table([*names, "parameters", "seconds"], rows)
+
+
+def probabilities(models: Mapping[str, Figures]) -> str:
+    """How good the odds are of those that tell any."""
+    tasks = _tasks_of(models)
+    rows = [
+        [model, *(_spread(figures[task][name]) for name in ODDS for task in tasks)]
+        for model, figures in models.items()
+        if ODDS[0] in figures[tasks[0]]
+    ]
+    return table(
+        ["model", *(f"{task} {name.replace('_', ' ')}" for name in ODDS for task in tasks)],
+        rows,
+    )
+
+
+def _tasks_of(models: Mapping[str, Figures]) -> list[str]:
+    return list(next(iter(models.values())))
+
+
+def _spread(figure: Mapping[str, float]) -> str:
+    return f"{figure['mean']:.4f} ± {figure['std']:.4f}"
+
+
+RANKING: Mapping[str, Callable[[], str]] = {"ranking": ranking}
