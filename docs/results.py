@@ -10,6 +10,7 @@ from pathlib import Path
 
 import capacity_tables
 import pandas as pd
+import quality_tables
 import ranking_tables
 
 from recsys.artifacts import read_json
@@ -17,6 +18,7 @@ from recsys.artifacts import read_json
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CAPACITY = ROOT / "docs" / "capacity.md"
+QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
@@ -181,8 +183,10 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "image": image,
         "week": week,
         **capacity_tables.README,
+        **quality_tables.README,
     },
     CAPACITY: capacity_tables.CAPACITY,
+    QUALITY: quality_tables.QUALITY,
     RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
 }

@@ -1,0 +1,131 @@
+"""Programs that recommend, in environments of their own: what they wrote is kept by what decides it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.artifacts import fingerprint, read_json, replacing_folder, sha256
+
+HERE = Path(__file__).resolve().parent
+LIBRARIES = {
+    "with_numpy": None,
+    "with_implicit": "implicit",
+    "with_irspack": "irspack",
+    "with_rectools": "rectools",
+    "with_torch_rechub": "torch-rechub",
+}
+"""Which of requirements/ each program in peers/ needs."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
+"""One thread; and glibc keeps what is freed: torch's batches take and give back so much that half of the
+seconds would be the kernel's.
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program wrote: ``lists`` by the name of the step, and what they took."""
+
+    folder: Path
+
+    @cached_property
+    def told(self) -> dict[str, dict[str, float]]:
+        return dict(read_json(self.folder / "told.json"))
+
+    def items(self, step: str) -> np.ndarray:
+        return read_npz(self.folder / f"{step}.npz")["items"]
+
+    def sampled(self, step: str) -> np.ndarray:
+        return read_npz(self.folder / f"{step}.npz")["sampled"]
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs programs below ``cache``; those in peers/ in environments of their own, unless they run ``here``.
+
+    ``under`` stands before each command: "taskset -c 0", say.
+    """
+
+    cache: Path
+    here: bool = False
+    under: str = ""
+
+    def peer(self, program: str, model: str, moment: Path, settings: Mapping[str, Any]) -> Answer:
+        """Let a peer answer; its library's pins are part of the key."""
+        library = LIBRARIES[program]
+        pins = requirements(library).read_text() if library else ""
+        key = {"program": program, "pins": pins, "model": model, "moment": moment.stem, "settings": settings}
+        python = sys.executable if library is None or self.here else str(self.environment(library))
+        return self.answer(key, python, HERE / "peers" / f"{program}.py", model, moment, settings)
+
+    def ours(self, kind: str, moment: Path, folder: Path) -> Answer:
+        """Let what is saved in ``folder`` answer; what its files hold is part of the key."""
+        key = {"kind": kind, "holds": contents(folder), "moment": moment.stem}
+        settings = {"folder": str(folder.resolve())}
+        return self.answer(key, sys.executable, HERE / "ours.py", kind, moment, settings)
+
+    def answer(
+        self, key: object, python: str, program: Path, model: str, moment: Path, settings: Mapping[str, Any]
+    ) -> Answer:
+        into = self.cache / "answers" / fingerprint(key)[:16]
+        if not into.exists():
+            print(f"{program.stem} {model} {json.dumps(settings)}", flush=True)
+            with replacing_folder(into) as new:
+                command = [*shlex.split(self.under), python, str(program), model, str(moment.resolve())]
+                run([*command, json.dumps(settings), str(new)], new / "log.txt")
+        return Answer(into)
+
+    def environment(self, library: str) -> Path:
+        """The library's own Python, made of its pins where it is missing or they have changed."""
+        pins, folder = requirements(library), self.cache / "environments" / library
+        made = folder / "requirements.txt"
+        if not made.exists() or made.read_text() != pins.read_text():
+            print(f"an environment for {library}", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            pip = [
+                str(folder / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--requirement",
+                str(pins),
+            ]
+            subprocess.run(pip, check=True)
+            made.write_text(pins.read_text())
+        return folder / "bin" / "python"
+
+
+def requirements(library: str) -> Path:
+    return HERE / "requirements" / f"{library}.txt"
+
+
+def contents(folder: Path) -> str:
+    """Hash of all that a folder holds."""
+    return fingerprint(
+        {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    )
+
+
+def run(command: list[str], log: Path) -> None:
+    """Run to the end, with one thread; SystemExit with the last of what it said where it fails."""
+    with log.open("w+") as file:
+        done = subprocess.run(command, env=os.environ | ENVIRONMENT, stdout=file, stderr=file)
+        if done.returncode:
+            file.seek(0)
+            raise SystemExit(f"{' '.join(command)}\n{file.read()[-3000:]}")

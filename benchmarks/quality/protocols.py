@@ -1,0 +1,121 @@
+"""One protocol: peers are tuned on its valid fold, and all are asked at its test fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import moments
+import numpy as np
+from judging import System
+from programs import Answer, Runs
+
+from recsys.artifacts import ArtifactError, read_json
+from recsys.data.dataset import Dataset
+from recsys.evaluate import Judge
+
+TUNED_BY = "ndcg_at_10"
+WHOLE = "recommender"
+
+
+@dataclass
+class Protocol:
+    """A split of ``dataset``; ``most`` users at most are asked. ``systems`` grows as they answer."""
+
+    dataset: Dataset
+    split: str
+    runs: Runs
+    seed: int
+    most: int | None = None
+    systems: list[System] = field(default_factory=list)
+
+    @cached_property
+    def valid(self) -> Judge:
+        return self._judge("valid")
+
+    @cached_property
+    def test(self) -> Judge:
+        return self._judge("test")
+
+    def _judge(self, fold: Any) -> Judge:
+        judge = Judge.of(self.dataset, self.split, fold)
+        return judge if self.most is None else judge.sample(self.most, self.seed)
+
+    def moment(self, judge: Judge, sampled: bool = False) -> Path:
+        """File of what systems are told."""
+        told = moments.moment_of(judge, self.dataset, self.seed if sampled else None)
+        return moments.save(told, self.runs.cache / "moments")
+
+    @cached_property
+    def samples(self) -> bool:
+        """Whether everybody meets one item next, so that sampled negatives can stand beside it."""
+        return self.split == "leave_last_out"
+
+    def tuned(self, peer: Mapping[str, Any], budget: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The settings of ``peer`` that were best on valid, and all trials.
+
+        They are tried in their order until ``budget`` seconds of a processor are spent; what has begun is
+        finished.
+        """
+        spent, trials = 0.0, []
+        moment = self.moment(self.valid)
+        for settings in peer["tried"]:
+            if spent >= budget:
+                break
+            answer = self.runs.peer(peer["program"], peer["model"], moment, peer.get("fixed", {}) | settings)
+            spent += answer.told["all"]["cpu_seconds"]
+            for epochs in settings.get("epochs", [0]):
+                value = np.nanmean(self.valid.per_user(answer.items(str(epochs)))[TUNED_BY])
+                chosen = settings | ({"epochs": [epochs]} if epochs else {})
+                trials.append({"settings": chosen, TUNED_BY: float(value), "cpu_seconds": spent})
+                print(f"  {chosen}: {TUNED_BY} {value:.4f} on valid", flush=True)
+        return max(trials, key=lambda trial: trial[TUNED_BY])["settings"], trials
+
+    def ask(self, name: str, peer: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+        """Fit ``peer`` on the test fold's past, with the chosen settings."""
+        sampled = self.samples and peer.get("sampled", False)
+        settings = peer.get("fixed", {}) | chosen
+        moment = self.moment(self.test, sampled)
+        answer = self.runs.peer(peer["program"], peer["model"], moment, settings)
+        step = str(chosen.get("epochs", [0])[-1])
+        self._add(name, False, answer, step, answer.told[step], sampled)
+
+    def ask_ours(self, name: str, root: Path) -> None:
+        """Let all answer that a run of the pipeline in ``root`` has left for this split."""
+        if self.moment(self._of(root).test) != self.moment(self.test):
+            raise ArtifactError(f"{root}: was made of other data than what peers are told")
+        fitted, seconds = root / "artifacts" / self.split, notebook_seconds(root, self.split)
+        moment = self.moment(self.test, self.samples)
+        for folder in sorted(fitted.glob("recall/*/test/*/")):
+            answer = self.runs.ours("channel", moment, folder)
+            took = {"notebook_seconds": seconds.get(folder.parts[-3])} | answer.told["channel"]
+            self._add(f"{name}: {folder.name}", True, answer, "channel", took, self.samples)
+        answer = self.runs.ours(WHOLE, self.moment(self.test), fitted / "evaluation" / WHOLE)
+        took = {"notebook_seconds": sum(seconds.values()) or None, "recommend_seconds": 0.0}
+        for step in ("merged", "ranked", "reranked"):
+            took["recommend_seconds"] += answer.told[step]["recommend_seconds"]
+            self._add(f"{name}: {step}", True, answer, step, dict(took), False)
+
+    def _of(self, root: Path) -> Protocol:
+        return replace(self, dataset=Dataset.load(root / "artifacts" / "data"), systems=[])
+
+    def _add(
+        self, name: str, ours: bool, answer: Answer, step: str, took: Mapping[str, Any], sampled: bool
+    ) -> None:
+        order = answer.sampled(step) if sampled else None
+        kept = {key: value for key, value in took.items() if value is not None}
+        kept["peak_mb"] = answer.told["all"]["peak_mb"]
+        if ours:
+            kept.pop("fit_seconds", None)  # of a program that only loads
+        self.systems.append(System(name, ours, answer.items(step), kept, order))
+
+
+def notebook_seconds(root: Path, split: str) -> dict[str, float]:
+    """Seconds that each stage's notebook ran, by stage, where the executed copies are there."""
+    told = {}
+    for path in sorted((root / "reports" / "notebooks" / split).glob("[0-9]*.ipynb")):
+        told[path.stem.partition("_")[2]] = read_json(path)["metadata"]["papermill"]["duration"]
+    return told
