@@ -20,6 +20,7 @@ from programs import HERE, LIBRARIES, Runs, requirements
 from protocols import TUNED_BY, Protocol
 
 from recsys import plots
+from recsys.artifacts import read_json
 from recsys.data.dataset import Dataset
 from recsys.evaluate import write_report
 
@@ -102,11 +103,14 @@ def asked(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Tune, fit, ask, judge; write quality.json and quality.png."""
+    """Tune, fit, ask, judge; write quality.json and quality.png: what they say of other protocols stays."""
     given = parse(arguments)
     dataset, peers = Dataset.load(given.data), peers_of(given)
-    report: dict[str, Any] = {"tuned_by": TUNED_BY, "budget_seconds": given.budget, "seed": given.seed}
-    report |= {"libraries": versions(peers), "tuned": {}, "protocols": {}}
+    there = given.out / "quality.json"
+    report: dict[str, Any] = {"libraries": {}, "tuned": {}, "protocols": {}}
+    report |= read_json(there) if there.is_file() else {}
+    report |= {"tuned_by": TUNED_BY, "budget_seconds": given.budget, "seed": given.seed}
+    report["libraries"] |= versions(peers)
     for name in given.protocols:
         protocol, tuned = asked(name, dataset, peers, given)
         report["protocols"][name] = judged(protocol.systems, protocol.test, given.seed)
