@@ -89,7 +89,7 @@ def test_training_that_was_killed_goes_on_and_ends_the_same(repository, trained)
             command, cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True
         )
     waits = time.monotonic() + 300
-    while not (folder / "artifacts" / SPLIT / "mf").exists():  # two_tower's notebook runs
+    while not (folder / "artifacts" / SPLIT / "recall" / "mf").exists():  # two_tower's notebook runs
         assert running.poll() is None, (folder / "log").read_text()[-3000:]
         assert time.monotonic() < waits
         time.sleep(0.1)
