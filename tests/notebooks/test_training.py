@@ -1,12 +1,13 @@
 """`recsys train` with DVC itself, on the tiny data set: killed and run again, pushed and pulled, a day on."""
 
+import ctypes
 import os
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from processes import BIN, BUCKET
@@ -16,6 +17,7 @@ from recsys.release import list_releases
 
 ROOT = Path(__file__).parents[2]
 SPLIT = "global_time"
+PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 KEPT = ("notebooks", "src", ".dvc", ".dvcignore", "dvc.yaml", "rules.yaml", "tests/data/tiny")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
 
@@ -26,6 +28,14 @@ def params(**data):
     told["data"] |= {"dataset": "tests/data/tiny", "splits": {SPLIT: sizes}, **data}
     told["release"]["split"] = SPLIT
     return yaml.safe_dump(told)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orphans():
+    """This process waits for what its children leave behind: not everywhere does process 1."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +104,10 @@ def test_training_that_was_killed_goes_on_and_ends_the_same(repository, trained)
         assert time.monotonic() < waits
         time.sleep(0.1)
     time.sleep(2)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
+    family = [running, *psutil.Process(running.pid).children(recursive=True)]
+    for each in family:
+        each.kill()
+    assert not psutil.wait_procs(family, timeout=60)[1]  # DVC's locks hold for as long as their process is there
     assert not list((folder / "artifacts/releases").glob("*"))
     told = run(folder, "recsys", "train", "--mode", "full")
     assert "Stage 'mf@global_time' didn't change, skipping" in told
