@@ -106,7 +106,9 @@ def test_a_follower_goes_over_and_stays_when_s3_is_away(run, made, s3, tmp_path)
             assert follower.stderr.readline().startswith("nothing has changed here: ")
             assert pointer(there).id == second
             s3.start()
-            told = iter(follower.stderr.readline, f"{second} is to answer\n")  # S3 may still fail while it starts
+            told = iter(
+                follower.stderr.readline, f"{second} is to answer\n"
+            )  # S3 may still fail while it starts
             assert all(line.startswith("nothing has changed here: ") for line in told)
         finally:
             follower.kill()

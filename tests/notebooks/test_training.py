@@ -107,7 +107,9 @@ def test_training_that_was_killed_goes_on_and_ends_the_same(repository, trained)
     family = [running, *psutil.Process(running.pid).children(recursive=True)]
     for each in family:
         each.kill()
-    assert not psutil.wait_procs(family, timeout=60)[1]  # DVC's locks hold for as long as their process is there
+    assert not psutil.wait_procs(family, timeout=60)[
+        1
+    ]  # DVC's locks hold for as long as their process is there
     assert not list((folder / "artifacts/releases").glob("*"))
     told = run(folder, "recsys", "train", "--mode", "full")
     assert "Stage 'mf@global_time' didn't change, skipping" in told

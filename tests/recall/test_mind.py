@@ -34,7 +34,9 @@ def test_interests_are_those_of_the_trained_network(channel, past):
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(torch.from_numpy(channel.weights_[name]))
-        batch = {name: torch.from_numpy(each) for name, each in channel.of_requests(ask(past)).items()}
+        batch = {
+            name: torch.from_numpy(each) for name, each in channel.inputs_.of_requests(ask(past)).items()
+        }
         expected, has = network(batch[HISTORY_IDS], batch[HISTORY_AGE], batch[HISTORY_VALUE], batch)
     interests, n = channel.interests_of(ask(past))
     assert np.array_equal(n[:-1], has.sum(dim=1).numpy()[:-1])

@@ -31,6 +31,11 @@ def channel(attributes: Attributes, past: Interactions) -> TwoTowerRecall:
     return TwoTowerRecall(attributes=attributes, held_back=0.5, held_back_items=3, **SMALL).fit(past)
 
 
+def examples(channel: TwoTowerRecall, past: Interactions) -> tower_training.Examples:
+    inputs = channel.inputs_
+    return tower_training.Examples(channel, inputs, inputs.of_requests, past, np.arange(len(past)))
+
+
 def ask(past: Interactions, users: np.ndarray | None = None) -> Requests:
     users = np.arange(past.n_users) if users is None else users
     return Requests.of(users, past, int(past.timestamp.max()) + 1)
@@ -88,7 +93,7 @@ def test_the_same_seed_gives_the_same_vectors_and_another_others(attributes, pas
 
 def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
     # One user: whatever the last items are, all earlier examples see the same histories.
-    for batch in tower_training.Examples(channel, past, np.arange(len(past)))(0):
+    for batch in examples(channel, past)(0):
         own = batch["item_rows"][: len(batch["history_ids"]), None]
         assert not (batch["history_ids"] == own).any()  # each item is met once, so never before itself
         assert (batch["history_age"] >= 0).all()
@@ -140,7 +145,7 @@ def test_held_back_items_leave_the_history_newest_first():
     )
     channel = TwoTowerRecall(held_back=1.0, held_back_items=10, **{**SMALL, "history_length": 1})
     gaps: set[int] = set()
-    for batch in tower_training.Examples(channel.fit(train), train, np.arange(len(train)))(0):
+    for batch in examples(channel.fit(train), train)(0):
         newest = batch["history_ids"][:, 0]
         known = newest > 0
         gaps.update((batch["item_rows"][: len(newest)] - newest)[known].tolist())

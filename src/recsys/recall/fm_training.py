@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -81,9 +80,7 @@ class Examples(tower_training.Examples):
     """Batches as the towers have them, with who asks and what their last items count."""
 
     def __init__(self, channel: FmRecall, inputs: TowerInputs, train: Interactions) -> None:
-        # What is read of a channel says how examples are drawn, and is named alike.
-        drawn: Any = SimpleNamespace(**vars(channel), inputs_=inputs, of_requests=inputs.of_requests)
-        super().__init__(drawn, train, np.arange(len(train)))
+        super().__init__(channel, inputs, inputs.of_requests, train, np.arange(len(train)))
         self.decay = np.float32(channel.history_decay)
 
     def _batch(self, places: np.ndarray, rng: np.random.Generator) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Self
@@ -42,9 +43,8 @@ class Item2VecRecall:
         # Here, because answering needs no gensim.
         from recsys.recall.skip_gram import skip_gram
 
-        items = train.item_idx[train.by_user]
         vectors, neighbours = skip_gram(
-            np.split(items, train.offsets[1:-1]),
+            self._sentences(train),
             train.n_items,
             embedding_dim=self.embedding_dim,
             window=self.window,
@@ -79,3 +79,7 @@ class Item2VecRecall:
         channel = cls(**read_json(folder / "params.json"))
         channel.space_ = ItemSpace.load(folder)
         return channel
+
+    def _sentences(self, train: Interactions) -> Iterable[np.ndarray]:
+        """What skip-gram reads: each user's items, in their order."""
+        return np.split(train.item_idx[train.by_user], train.offsets[1:-1])

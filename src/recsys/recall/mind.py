@@ -80,16 +80,12 @@ class MindRecall:
     def recall(self, requests: Requests, k: int) -> Candidates:
         return in_blocks(requests, k, lambda block: self._answer(block, k))
 
-    def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
-        """Encode what the network reads."""
-        return self.inputs_.of_requests(requests)
-
     def interests_of(self, requests: Requests) -> tuple[np.ndarray, np.ndarray]:
         """Return unit vectors of interests (n, interests, embedding_dim) float32, and how many each has (n,).
 
         None where nothing is known.
         """
-        inputs = self.of_requests(requests)
+        inputs = self.inputs_.of_requests(requests)
         inside = inputs[HISTORY_IDS] != PADDING
         lengths = inside.sum(axis=1)
         n = np.clip(np.frexp(lengths.astype(np.float64))[1] - 1, 1, self.interests)

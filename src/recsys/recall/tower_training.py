@@ -22,7 +22,9 @@ from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weig
 from recsys.types import Histories, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
+    from recsys.recall.mind import MindRecall
     from recsys.recall.two_tower import TwoTowerRecall
+    from recsys.recall.youtube_dnn import YoutubeDnnRecall
 
 ITEM_ROWS, LOG_Q = "item_rows", "log_q"
 IDS = "user.ids.weight"
@@ -53,7 +55,7 @@ def train(
     rows = np.arange(len(interactions)) if start is None else start.rows
     log = fit(
         network,
-        Examples(channel, interactions, rows),
+        Examples(channel, channel.inputs_, channel.inputs_.of_requests, interactions, rows),
         loss,
         epochs=channel.epochs,
         learning_rate=channel.learning_rate,
@@ -64,6 +66,30 @@ def train(
         threads=channel.threads,
     )
     return _trained(network, channel.inputs_), log
+
+
+def learned(
+    channel: MindRecall | YoutubeDnnRecall,
+    network: nn.Module,
+    read: Callable[[Requests], Arrays],
+    interactions: Interactions,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    validate: Callable[[Weights], Mapping[str, float]],
+) -> tuple[Weights, list[dict[str, float]]]:
+    """Fit ``network`` on all of ``interactions``: its weights, and a row an epoch with ``validate``'s."""
+    log = fit(
+        network,
+        Examples(channel, channel.inputs_, read, interactions, np.arange(len(interactions))),
+        loss,
+        epochs=channel.epochs,
+        learning_rate=channel.learning_rate,
+        regularization=channel.regularization,
+        schedule=one_cycle,
+        validate=lambda _: validate(weights_of(network)),
+        seed=channel.seed,
+        threads=channel.threads,
+    )
+    return weights_of(network), log
 
 
 def build(channel: TwoTowerRecall) -> TwoTower:
@@ -110,8 +136,8 @@ def _trained(network: TwoTower, inputs: TowerInputs) -> Trained:
     return weights_of(network), vectors
 
 
-class Learns(Protocol):
-    """What `Examples` ask of a channel."""
+class Draws(Protocol):
+    """What a channel says of how `Examples` are drawn."""
 
     batch_size: int
     uniform_negatives: int
@@ -119,48 +145,57 @@ class Learns(Protocol):
     held_back: float
     held_back_items: int
     seed: int
-    inputs_: TowerInputs
-
-    def of_requests(self, requests: Requests) -> Arrays: ...
 
 
 class Examples:
-    """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met."""
+    """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met.
 
-    def __init__(self, channel: Learns, train: Interactions, rows: np.ndarray) -> None:
-        self.channel = channel
+    ``read`` encodes what the user's side reads of requests, ``inputs`` what the item's side reads.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        inputs: TowerInputs,
+        read: Callable[[Requests], Arrays],
+        train: Interactions,
+        rows: np.ndarray,
+    ) -> None:
+        self.draws = draws
+        self.inputs = inputs
+        self.read = read
         self.train = train
         self.rows = rows
         self.before = train.histories_before(rows)
-        self.met = np.flatnonzero(channel.inputs_.rows)
+        self.met = np.flatnonzero(inputs.rows)
         self.share = np.bincount(train.item_idx, minlength=train.n_items) / len(train)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.channel.batch_size)
+        return -(-len(self.rows) // self.draws.batch_size)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.channel.seed, epoch])
+        rng = np.random.default_rng([self.draws.seed, epoch])
         order = rng.permutation(len(self.rows))
-        for start in range(0, len(order), self.channel.batch_size):
-            yield self._batch(order[start : start + self.channel.batch_size], rng)
+        for start in range(0, len(order), self.draws.batch_size):
+            yield self._batch(order[start : start + self.draws.batch_size], rng)
 
     def _batch(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
-        channel, train, rows = self.channel, self.train, self.rows[places]
+        draws, train, rows = self.draws, self.train, self.rows[places]
         history = self._held_back(self.before[places], rng)
         users = train.user_idx[rows].astype(np.int64)
-        arrays = dict(channel.of_requests(Requests(users, train.timestamp[rows], history)))
-        items = np.concatenate([train.item_idx[rows], rng.choice(self.met, channel.uniform_negatives)])
-        arrays |= channel.inputs_.of_items(items)
-        arrays[ITEM_ROWS] = channel.inputs_.rows[items]
-        if channel.logq_correction:
-            expected = len(rows) * self.share + channel.uniform_negatives / len(self.met)
+        arrays = dict(self.read(Requests(users, train.timestamp[rows], history)))
+        items = np.concatenate([train.item_idx[rows], rng.choice(self.met, draws.uniform_negatives)])
+        arrays |= self.inputs.of_items(items)
+        arrays[ITEM_ROWS] = self.inputs.rows[items]
+        if draws.logq_correction:
+            expected = len(rows) * self.share + draws.uniform_negatives / len(self.met)
             arrays[LOG_Q] = np.log(expected[items]).astype(np.float32)
         return _tensors(arrays)
 
     def _held_back(self, history: Histories, rng: np.random.Generator) -> Histories:
-        n, most = len(history), self.channel.held_back_items
+        n, most = len(history), self.draws.held_back_items
         held = np.exp(rng.random(n) * np.log(most + 1)).astype(np.int64)
-        held *= rng.random(n) < self.channel.held_back
+        held *= rng.random(n) < self.draws.held_back
         return replace(history, ends=np.maximum(history.ends - held, history.starts))
 
 

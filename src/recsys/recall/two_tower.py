@@ -103,13 +103,9 @@ class TwoTowerRecall:
     def recall(self, requests: Requests, k: int) -> Candidates:
         return in_blocks(requests, k, lambda block: self._answer(block, k))
 
-    def of_requests(self, requests: Requests) -> dict[str, np.ndarray]:
-        """Encode what the user tower reads."""
-        return self.inputs_.of_requests(requests)
-
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Return unit vectors (n, embedding_dim) float32 of who asks; zeros where nothing is known."""
-        inputs = self.of_requests(requests)
+        inputs = self.inputs_.of_requests(requests)
         known = self.inputs_.known(requests.users, inputs)
         return np.where(known[:, None], self.user_tower_.vectors(inputs), np.float32(0))
 
@@ -118,7 +114,7 @@ class TwoTowerRecall:
 
         (n, history_length, heads) float32; a head's weights of a user add up to 1, without history to 0.
         """
-        return self.user_tower_.history_weights(self.of_requests(requests))
+        return self.user_tower_.history_weights(self.inputs_.of_requests(requests))
 
     @property
     def item_vectors(self) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import Tensor, nn
 
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
@@ -14,9 +13,9 @@ from recsys.nn.embedding import GroupedEmbedding
 from recsys.nn.losses import sampled_negatives, sampled_softmax
 from recsys.nn.pooling import HistoryPooling
 from recsys.nn.youtube_dnn import RatedPooling, YoutubeDnn
-from recsys.recall.tower_training import ITEM_ROWS, LOG_Q, Examples
+from recsys.recall.tower_training import ITEM_ROWS, LOG_Q, learned
 from recsys.recall.youtube_dnn import EXAMPLE_AGE, VALUE_FLOOR
-from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
+from recsys.train import Batch, reproducible
 from recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -40,19 +39,7 @@ def train(
             return sampled_negatives(users, items, rows, channel.temperature, channel.n_negatives)
         return sampled_softmax(users, items, rows, channel.temperature, batch.get(LOG_Q))
 
-    log = fit(
-        network,
-        Examples(channel, interactions, np.arange(len(interactions))),
-        loss,
-        epochs=channel.epochs,
-        learning_rate=channel.learning_rate,
-        regularization=channel.regularization,
-        schedule=one_cycle,
-        validate=lambda _: validate(weights_of(network)),
-        seed=channel.seed,
-        threads=channel.threads,
-    )
-    return weights_of(network), log
+    return learned(channel, network, channel.of_requests, interactions, loss, validate)
 
 
 def build(channel: YoutubeDnnRecall) -> YoutubeDnn:

@@ -1,0 +1,321 @@
+"""What is lost without a part, or with another setting: `python benchmarks/ablations/run.py`.
+
+Everything is learned on *late* or fitted on the past of *valid*, and judged on *valid*, whose users met
+nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
+gains of merging with it), without each group of features and with other settings; the two towers with other
+histories, negatives and starts. A row is the mean paired difference to what nothing is taken from, over users
+and seeds. What an earlier run with the same budget measured is kept. ablations.ipynb tells what came out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import papermill
+import yaml
+from tqdm import tqdm
+
+from recsys.artifacts import read_json, write_json
+from recsys.data.dataset import Dataset
+from recsys.evaluate import Judge
+from recsys.evaluate.intervals import means
+from recsys.features.attributes import Attributes
+from recsys.features.candidates import ACTIVITY, CandidateFeatures, CandidateNumbers
+from recsys.parameters import overridden
+from recsys.pipeline import Merging
+from recsys.rank.inputs import Examples
+from recsys.rank.ranker import Ranker
+from recsys.recall import load_fold
+from recsys.recall.item2vec import Item2VecRecall
+from recsys.recall.merge_training import learn_gains
+from recsys.recall.two_tower import TwoTowerRecall
+from recsys.types import Candidates, Requests
+
+HERE = Path(__file__).resolve().parent
+REPORT = Path("reports/benchmarks/ablations.json")
+SPLITS = ("global_time", "leave_last_out")
+WHOLE = "whole"
+METRICS = "ndcg_at_10", "recall_at_100"
+Params = Mapping[str, Any]
+PerUser = dict[str, np.ndarray]
+"""Metrics of each judged user, the mean over seeds."""
+
+
+@dataclass(frozen=True)
+class Blanked(CandidateFeatures):
+    """Tells the same number of every candidate or request by the names of ``blank``: nothing to learn."""
+
+    blank: frozenset[str]
+
+    def request_frame(self, requests: Requests) -> dict[str, np.ndarray]:
+        frame = super().request_frame(requests)
+        return {name: np.zeros_like(each) if name in self.blank else each for name, each in frame.items()}
+
+    def candidate_numbers(self, requests: Requests, merged: Any) -> CandidateNumbers:
+        told = super().candidate_numbers(requests, merged)
+        found = [
+            number for number, name in enumerate(self.found_names(merged.channels)) if name in self.blank
+        ]
+        known = [number for number, name in enumerate(self.known_names) if name in self.blank]
+        told.found[:, found] = 0
+        if not known:
+            return told
+        kept = told.known.copy()
+        kept[:, known] = 0
+        return replace(told, known=kept)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One split: its data set and parameters, and how much of it is learned from."""
+
+    dataset: Dataset
+    split: str
+    params: Params
+    requests: int
+    seeds: Mapping[str, int]
+
+    @property
+    def seed(self) -> int:
+        return int(self.params["seed"])
+
+    def of_stage(self, stage: str) -> dict[str, Any]:
+        """Parameters of a stage as they are for this split."""
+        told = dict(self.params[stage])
+        return overridden(told, told.pop("at", {}).get(self.split, {}))
+
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge.of(self.dataset, self.split, "valid")
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        return Attributes.of(self.dataset)
+
+
+class Ablations(Protocol):
+    """One part of the system, taken to pieces."""
+
+    @property
+    def bench(self) -> Bench: ...
+    def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Group, name and what differs, as `measured` takes it; the first is the whole."""
+        ...
+
+    def measured(self, **changed: Any) -> PerUser: ...
+
+
+@dataclass(frozen=True)
+class RankerAblations:
+    """The ranker, trained anew on what the channels found; ``found`` by fold and channel."""
+
+    bench: Bench
+    judges: Mapping[str, Judge]
+    found: Mapping[str, Mapping[str, Candidates]]
+
+    @classmethod
+    def of(cls, bench: Bench) -> Self:
+        """Let the channels of artifacts/ find what is ranked, of so many users of late and all of valid."""
+        late = Judge.of(bench.dataset, bench.split, "late").sample(bench.requests, bench.seed)
+        judges, found = {"late": late, "valid": bench.judge}, {}
+        told = bench.of_stage("merging")
+        for fold, judge in judges.items():
+            channels = load_fold(Path("artifacts") / bench.split / "recall", fold, told["channels"])
+            asked = judge.fold.requests(judge.rows)
+            found[fold] = {name: each.recall(asked, told["depth"]) for name, each in channels.items()}
+        return cls(bench, judges, found)
+
+    def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Group, name and what differs, as `measured` takes it."""
+        numbers = self._features("valid", frozenset())
+        groups = {
+            "ranks and scores of channels": numbers.found_names(list(self.found["valid"]))[
+                : 2 * len(self.found["valid"])
+            ],
+            "statistics and numbers of items": numbers.known_names,
+            "nearness to the history": numbers.found_names([]),
+            "activity of the user": ACTIVITY,
+        }
+        yield "whole", WHOLE, {}
+        yield "ranking", "merged order", {"ranked": False}
+        yield from (("channel", f"without {name}", {"out": name}) for name in self.found["valid"])
+        yield from (
+            ("features", f"without {name}", {"blank": frozenset(names)}) for name, names in groups.items()
+        )
+        yield from (
+            ("features", f"without attributes of {entity}s", {"entity": entity})
+            for entity in ("user", "item")
+        )
+        yield "ranking", "history attended to", {"history_length": 50}
+        yield "ranking", "no listwise loss", {"listwise": 0.0}
+
+    def measured(
+        self,
+        *,
+        ranked: bool = True,
+        out: str | None = None,
+        blank: frozenset[str] = frozenset(),
+        entity: str | None = None,
+        **settings: Any,
+    ) -> PerUser:
+        """Metrics by user of the list, ``out`` and the other things left out."""
+        examples = self._examples(out, blank)
+        lists = [examples["valid"].merged.items]
+        if ranked:
+            attributes = self.bench.attributes
+            kept = tuple(each for each in attributes.columns if each.entity != entity)
+            told = {
+                "tasks": tuple(self.bench.dataset.spec.tasks),
+                **self.bench.of_stage("mmoe")["ranker"],
+                **settings,
+            }
+            lists = []
+            for number in range(self.bench.seeds["ranker"]):
+                ranker = Ranker(**{**told, "widths": tuple(told["widths"]), "seed": self.bench.seed + number})
+                ranker.fit([examples["late"]], replace(attributes, columns=kept))
+                order = ranker.score_examples(examples["valid"]).order
+                lists.append(np.take_along_axis(examples["valid"].merged.items, order, axis=1))
+        return mean_of([self.bench.judge.per_user(items) for items in lists])
+
+    def _examples(self, out: str | None, blank: frozenset[str]) -> dict[str, Examples]:
+        told, tasks = self.bench.of_stage("merging"), tuple(self.bench.dataset.spec.tasks)
+        kept = {
+            fold: {name: c for name, c in lists.items() if name != out} for fold, lists in self.found.items()
+        }
+        hits = {name: self.judges["late"].hits(each.items) for name, each in kept["late"].items()}
+        merge = Merging(
+            k=told["k"], depth=told["depth"], method=told["method"], gains=learn_gains(kept["late"], hits)
+        )
+        return {
+            fold: Examples.of(self._features(fold, blank), judge.fold, judge.rows, merge(kept[fold]), tasks)
+            for fold, judge in self.judges.items()
+        }
+
+    def _features(self, fold: str, blank: frozenset[str]) -> Blanked:
+        past, dataset = self.judges[fold].fold.past, self.bench.dataset
+        windows = self.bench.of_stage("mmoe")["windows"]
+        fitted = CandidateFeatures.fit(past, dataset.items, dataset.spec.category, windows)
+        return Blanked(**vars(fitted), blank=blank)
+
+
+@dataclass(frozen=True)
+class TowerAblations:
+    """The two-tower channel alone, fitted anew on the past of *valid*."""
+
+    bench: Bench
+
+    @classmethod
+    def of(cls, bench: Bench) -> Self:
+        return cls(bench)
+
+    def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        yield "whole", WHOLE, {}
+        yield "start", "not from item2vec", {"item2vec": None}
+        yield "start", "two epochs", {"epochs": 2}
+        yield from (("history", f"last {n} items", {"history_length": n}) for n in (5, 20, 100))
+        yield "history", "plain mean", {"pooling": "mean"}
+        yield "negatives", "those of the batch alone", {"uniform_negatives": 0}
+        yield "negatives", "2,048 beside", {"uniform_negatives": 2048}
+        yield "examples", "nothing held back", {"held_back": 0.0}
+        yield "features", "no attributes", {"entities": ()}
+
+    def measured(self, *, entities: tuple[str, ...] | None = None, **changed: Any) -> PerUser:
+        """Metrics by user of its list of 300, ``changed`` being of its parameters."""
+        told = {**self.bench.of_stage("two_tower"), **changed}
+        told.pop("popular_days")
+        judge, attributes, starts = self.bench.judge, self.bench.attributes, told.pop("item2vec")
+        if entities is not None:
+            attributes = replace(
+                attributes, columns=tuple(c for c in attributes.columns if c.entity in entities)
+            )
+        lists = []
+        for number in range(self.bench.seeds["two_tower"]):
+            seed, vectors = self.bench.seed + number, None
+            if starts:
+                first = Item2VecRecall(**starts, embedding_dim=told["embedding_dim"], seed=seed)
+                vectors = first.fit(judge.fold.past).item_vectors
+            towers = TwoTowerRecall(attributes=attributes, id_vectors=vectors, seed=seed, **told)
+            found = towers.fit(judge.fold.past).recall(judge.fold.requests(judge.rows), 300)
+            lists.append(judge.per_user(found.items))
+        return mean_of(lists)
+
+
+PARTS: Mapping[str, type[RankerAblations] | type[TowerAblations]] = {
+    "ranker": RankerAblations,
+    "two_tower": TowerAblations,
+}
+
+
+def mean_of(runs: list[PerUser]) -> PerUser:
+    """The mean over runs, metric by metric."""
+    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
+
+
+def compared(whole: PerUser, changed: PerUser, seed: int) -> dict[str, Any]:
+    """By metric: the value, and its difference to the whole with low and high."""
+    differences = means([changed[name] - whole[name] for name in METRICS], seed)
+    return {
+        name: {
+            "of": float(np.nanmean(changed[name])),
+            **row[["value", "low", "high"]].astype(float).to_dict(),
+        }
+        for name, (_, row) in zip(METRICS, differences.iterrows(), strict=True)
+    }
+
+
+def begun(budget: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier run with this ``budget`` measured; nothing where there was none."""
+    if REPORT.exists() and (report := read_json(REPORT))["budget"] == budget:
+        return dict(report)
+    return {"budget": budget, "splits": {}}
+
+
+def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: Callable[[], None]) -> None:
+    """Add a row for each variant that ``rows`` lacks, and ``keep`` them."""
+    variants, known = list(ablations.variants()), {row["name"] for row in rows}
+    missing = [each for each in variants if each[1] not in known]
+    if not missing:
+        return
+    whole = ablations.measured()
+    for group, name, changed in tqdm(missing, desc=f"{ablations.bench.split} {part}"):
+        mine = ablations.measured(**changed) if changed else whole
+        rows.append({"group": group, "name": name, **compared(whole, mine, ablations.bench.seed)})
+        keep()
+
+
+def main() -> None:
+    """Measure, write reports/benchmarks/ablations.json, and run the notebook that draws it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--requests", type=int, default=2000, help="of late, that the ranker learns from")
+    parser.add_argument("--seeds", type=int, default=3, help="of the ranker")
+    parser.add_argument("--tower-seeds", type=int, default=1, help="of the two towers")
+    parser.add_argument("--splits", nargs="+", default=SPLITS)
+    asked = parser.parse_args()
+    params, seeds = (
+        yaml.safe_load(Path("params.yaml").read_text()),
+        {"ranker": asked.seeds, "two_tower": asked.tower_seeds},
+    )
+    channels = params["merging"]["channels"]
+    report = begun({"requests": asked.requests, "seeds": seeds, "channels": channels})
+    dataset = Dataset.load(Path("artifacts/data"))
+    for part, kind in PARTS.items():
+        for split in asked.splits:
+            bench = Bench(dataset, split, params, asked.requests, seeds)
+            rows = report["splits"].setdefault(split, {}).setdefault(part, [])
+            measure(kind.of(bench), part, rows, lambda: write_json(REPORT, report))
+    papermill.execute_notebook(
+        str(HERE / "ablations.ipynb"),
+        "reports/notebooks/ablations.ipynb",
+        {"report": str(REPORT)},
+        kernel_name="python3",
+    )
+
+
+if __name__ == "__main__":
+    main()
