@@ -8,17 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from recsys.recall.item2vec import Item2VecRecall
+from recsys.recall.skip_gram_recall import SkipGramRecall
 from recsys.types import Interactions
 
 
 @dataclass(kw_only=True, eq=False)
-class GraphRecall(Item2VecRecall):
-    """item2vec, on walks: items come near that were met beside the same third one, though nobody met both.
+class GraphRecall(SkipGramRecall):
+    """Skip-gram on walks: items come near that were met beside the same third one, though nobody met both.
 
     From each item ``walks_per_item`` walks of ``walk_length`` items go along the weighted links of
-    `ItemGraph`, with node2vec's ``p`` and ``q``; both 1 are DeepWalk. Whoever has met no linked item gets an
-    empty row; an item without links is not recalled.
+    `ItemGraph`, with node2vec's ``p`` and ``q``; both 1 are DeepWalk. An item without links has no vector.
     """
 
     name: ClassVar[str] = "graph"

@@ -3,83 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from recsys.artifacts import read_json, write_json
-from recsys.recall.item_space import ItemSpace, Profile
-from recsys.types import Candidates, Interactions, Requests
+from recsys.recall.skip_gram_recall import SkipGramRecall
+from recsys.types import Interactions
 
 
 @dataclass(kw_only=True, eq=False)
-class Item2VecRecall:
-    """Top ``k`` of the items that skip-gram expects beside the last ones of the user.
+class Item2VecRecall(SkipGramRecall):
+    """Skip-gram on users' sequences, which are read as sentences (Barkan & Koenigstein, MLSP 2016).
 
-    Users' sequences are read as sentences (Barkan & Koenigstein, MLSP 2016). A user is the mean of the last
-    items' own vectors, as `Profile` says by ``history_length``, ``decay`` and ``value_power``. Answers are
-    looked for among the vectors of neighbours: by cosine to the own ones, as the paper has it, one finds what
-    could stand in the last items' place, not what follows. `skip_gram` says what its settings are.
-
-    Whoever has met no item of train gets an empty row; an item that train has not met is not recalled.
+    The paper answers by cosine to the items' own vectors; here `SkipGramRecall` does. An item that train has
+    not met has no vector.
     """
 
     name: ClassVar[str] = "item2vec"
 
-    embedding_dim: int = 64
-    window: int = 5
-    negatives: int = 5
-    exponent: float = 0.0
-    epochs: int = 3
-    learning_rate: float = 0.1
-    history_length: int = 20
-    decay: float = 0.6
-    value_power: float = 0.0
-    seed: int = 0
-
-    def fit(self, train: Interactions) -> Self:
-        # Here, because answering needs no gensim.
-        from recsys.recall.skip_gram import skip_gram
-
-        vectors, neighbours = skip_gram(
-            self._sentences(train),
-            train.n_items,
-            embedding_dim=self.embedding_dim,
-            window=self.window,
-            negatives=self.negatives,
-            exponent=self.exponent,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-        )
-        profile = Profile.fit(train, self.history_length, self.decay, self.value_power)
-        self.space_ = ItemSpace.of(vectors, profile, answers=neighbours)
-        return self
-
-    def recall(self, requests: Requests, k: int) -> Candidates:
-        return self.space_.recall(requests, k)
-
-    def similar(self, items: np.ndarray, k: int) -> Candidates:
-        """Return the ``k`` items of largest cosine to each of ``items``; none for PAD and the never met."""
-        return self.space_.similar(items, k)
-
-    @property
-    def item_vectors(self) -> np.ndarray:
-        """Unit vectors (n_items, embedding_dim) float32; zeros for items that train has not met."""
-        return self.space_.vectors
-
-    def save(self, folder: Path) -> None:
-        write_json(folder / "params.json", {each.name: getattr(self, each.name) for each in fields(self)})
-        self.space_.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        channel = cls(**read_json(folder / "params.json"))
-        channel.space_ = ItemSpace.load(folder)
-        return channel
-
     def _sentences(self, train: Interactions) -> Iterable[np.ndarray]:
-        """What skip-gram reads: each user's items, in their order."""
         return np.split(train.item_idx[train.by_user], train.offsets[1:-1])
