@@ -39,6 +39,7 @@ from recsys.types import Candidates, Requests
 
 HERE = Path(__file__).resolve().parent
 REPORT = Path("reports/benchmarks/ablations.json")
+DRAWN = Path("reports/notebooks/ablations.ipynb")
 SPLITS = ("global_time", "leave_last_out")
 WHOLE = "whole"
 METRICS = "ndcg_at_10", "recall_at_100"
@@ -165,7 +166,7 @@ class RankerAblations:
         **settings: Any,
     ) -> PerUser:
         """Metrics by user of the list, ``out`` and the other things left out."""
-        examples = self._examples(out, blank)
+        examples = self.examples(out, blank)
         lists = [examples["valid"].merged.items]
         if ranked:
             attributes = self.bench.attributes
@@ -183,7 +184,8 @@ class RankerAblations:
                 lists.append(np.take_along_axis(examples["valid"].merged.items, order, axis=1))
         return mean_of([self.bench.judge.per_user(items) for items in lists])
 
-    def _examples(self, out: str | None, blank: frozenset[str]) -> dict[str, Examples]:
+    def examples(self, out: str | None, blank: frozenset[str]) -> dict[str, Examples]:
+        """By fold, what the other channels find when ``out`` is asked no more."""
         told, tasks = self.bench.of_stage("merging"), tuple(self.bench.dataset.spec.tasks)
         kept = {
             fold: {name: c for name, c in lists.items() if name != out} for fold, lists in self.found.items()
@@ -309,11 +311,9 @@ def main() -> None:
             bench = Bench(dataset, split, params, asked.requests, seeds)
             rows = report["splits"].setdefault(split, {}).setdefault(part, [])
             measure(kind.of(bench), part, rows, lambda: write_json(REPORT, report))
+    DRAWN.parent.mkdir(parents=True, exist_ok=True)
     papermill.execute_notebook(
-        str(HERE / "ablations.ipynb"),
-        "reports/notebooks/ablations.ipynb",
-        {"report": str(REPORT)},
-        kernel_name="python3",
+        str(HERE / "ablations.ipynb"), str(DRAWN), {"report": str(REPORT)}, kernel_name="python3"
     )
 
 
