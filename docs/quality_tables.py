@@ -27,8 +27,8 @@ METRICS = (
     "recall_at_300",
     "coverage_at_10",
 )
-STEPS = ("merged", "ranked", "reranked")
-"""Of the whole system, which channels are parts of."""
+STEPS = ("merged", "ranked", "reranked", "untimed")
+"""Of the whole system, which channels are parts of; untimed: ranked, and not told when it is asked."""
 TOOK = {
     "fit_seconds": "fitted, s",
     "notebook_seconds": "notebooks, s",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,11 @@ def channel(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) -> I
 
 
 def recommender(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) -> Iterator[tuple[str, Rank]]:
-    """The whole system, step by step; each goes on from what the one before has made."""
+    """The whole system, step by step; each goes on from what the one before has made.
+
+    Last it ranks once more, told that for everybody it is still the moment of the newest event: peers know
+    the order of events, not when they are asked.
+    """
     system = Recommender.load(Path(settings["folder"]))
     system.recommend(requests_of(moment, moment.users[:2]), SHOWN)  # compiles
     made: dict[str, Any] = {}
@@ -71,7 +76,12 @@ def recommender(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) 
     def reranked(users: np.ndarray, k: int) -> np.ndarray:
         return system.rerank(made["ranked"], SHOWN).items
 
-    yield from {"merged": merged, "ranked": ranked, "reranked": reranked}.items()
+    def untimed(users: np.ndarray, k: int) -> np.ndarray:
+        requests = made["requests"]
+        asked = replace(requests, now=requests.history.last(1)[1][:, 0])
+        return system.rank(asked, system.recall(asked)).items
+
+    yield from {"merged": merged, "ranked": ranked, "reranked": reranked, "untimed": untimed}.items()
 
 
 if __name__ == "__main__":

@@ -98,6 +98,8 @@ class Protocol:
         for step in ("merged", "ranked", "reranked"):
             took["recommend_seconds"] += answer.told[step]["recommend_seconds"]
             self._add(f"{name}: {step}", True, answer, step, dict(took), False)
+        took["recommend_seconds"] = answer.told["untimed"]["recommend_seconds"]
+        self._add(f"{name}: untimed", True, answer, "untimed", took, False)
 
     def _of(self, root: Path) -> Protocol:
         return replace(self, dataset=Dataset.load(root / "artifacts" / "data"), systems=[])
