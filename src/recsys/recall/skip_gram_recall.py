@@ -60,7 +60,7 @@ class SkipGramRecall(ABC):
         return self.space_.recall(requests, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
-        """Return the ``k`` items of largest cosine to each of ``items``; none for PAD, or without a vector."""
+        """Return the ``k`` items of largest cosine to each of ``items``; none for PAD or without a vector."""
         return self.space_.similar(items, k)
 
     @property
