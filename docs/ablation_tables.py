@@ -12,21 +12,22 @@ from quality_tables import spread
 from recsys.artifacts import read_json
 
 REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ablations.json"
-METRICS = {"ranker": "ndcg_at_10", "two_tower": "recall_at_100"}
-"""By part, what it is for."""
+SHOWN = (("ranker", "ndcg_at_10"), ("ranker", "recall_at_100"), ("two_tower", "recall_at_100"))
+"""Tables: of which part, by which metric."""
 
 
 def ablations() -> str:
     """Of each part the whole, and what every change to it loses or gains, by split."""
     splits = read_json(REPORT)["splits"]
     parts = []
-    for part, metric in METRICS.items():
-        rows: dict[str, list[str]] = {}
-        for split in splits.values():
-            for row in split[part]:
-                rows.setdefault(row["name"], [row["name"]]).extend(_cells(row[metric]))
+    for part, metric in SHOWN:
+        told = [
+            {row["name"]: _cells(row[metric]) for row in split.get(part, [])} for split in splits.values()
+        ]
+        names = list(dict.fromkeys(name for rows in told for name in rows))
         header = [f"{part}, {metric}", *(cell for split in splits for cell in (split, ""))]
-        parts.append(table(header, rows.values()))
+        cells = [[name, *(cell for rows in told for cell in rows.get(name, ("", "")))] for name in names]
+        parts.append(table(header, cells))
     return "\n\n".join(parts)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import ablation_tables
 import capacity_tables
 import pandas as pd
 import quality_tables
@@ -186,7 +187,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         **quality_tables.README,
     },
     CAPACITY: capacity_tables.CAPACITY,
-    QUALITY: quality_tables.QUALITY,
+    QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
 }
