@@ -312,9 +312,8 @@ def main() -> None:
             rows = report["splits"].setdefault(split, {}).setdefault(part, [])
             measure(kind.of(bench), part, rows, lambda: write_json(REPORT, report))
     DRAWN.parent.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(
-        str(HERE / "ablations.ipynb"), str(DRAWN), {"report": str(REPORT)}, kernel_name="python3"
-    )
+    told = {"report": str(REPORT), "out": str(REPORT.parent)}
+    papermill.execute_notebook(str(HERE / "ablations.ipynb"), str(DRAWN), told, kernel_name="python3")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,10 @@ def test_a_channel_that_is_out_finds_nothing(of_ranker):
     assert "mf" not in without["late"].merged.channels
 
 
-def test_what_was_measured_is_kept_and_drawn(ablations, repository, monkeypatch):
+def test_what_was_measured_is_kept_and_drawn(ablations, repository, monkeypatch, tmp_path):
     monkeypatch.chdir(repository)
+    monkeypatch.setattr(ablations, "REPORT", tmp_path / "ablations.json")
+    monkeypatch.setattr(ablations, "DRAWN", tmp_path / "ablations.ipynb")
     few = [("whole", "whole", {}), ("channel", "without mf", {"out": "mf"})]
     few.append(("ranking", "merged order", {"ranked": False}))
     monkeypatch.setattr(ablations.RankerAblations, "variants", lambda _: iter(few))
@@ -67,7 +69,7 @@ def test_what_was_measured_is_kept_and_drawn(ablations, repository, monkeypatch)
     assert changed["recall_at_100"]["of"] == pytest.approx(
         whole["recall_at_100"]["of"] + changed["recall_at_100"]["value"]
     )
-    assert (repository / "reports/benchmarks/ablations_two_tower.png").exists()
+    assert (tmp_path / "ablations_two_tower.png").exists()
 
     def again(*_, **__):
         raise AssertionError("measured twice")
