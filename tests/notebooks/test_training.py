@@ -4,12 +4,14 @@ import ctypes
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+import zc.lockfile
 from processes import BIN, BUCKET
 
 from recsys.artifacts import read_json
@@ -119,6 +121,14 @@ def test_training_that_was_killed_goes_on_and_ends_the_same(repository, trained)
 
 def ids(folder):
     return [each.id for each in list_releases(folder / "artifacts/releases")]
+
+
+def test_training_waits_while_another_looks_at_the_stages(trained):
+    other = zc.lockfile.LockFile(str(trained / ".dvc/tmp/lock"))
+    release = threading.Timer(6, other.close)  # DVC alone gives up after 3 s
+    release.start()
+    run(trained, "recsys", "train", "--mode", "full")
+    release.join()
 
 
 def test_what_is_pushed_is_pulled_and_nothing_has_changed(trained, s3_server):

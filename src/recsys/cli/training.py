@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from recsys.release import Release
     from recsys.remote import Live, Remote
 
+REPRODUCE = ("dvc", "--wait-for-lock", "repro")
+"""Two start side by side, and one may look at the stages for longer than DVC waits by itself."""
 SAMPLED = "sample"
 """Preset of what is trained on a sample."""
 LIVE = Path("artifacts/live")
@@ -126,7 +128,7 @@ def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, R
         if live is None:
             raise ArgumentError("no release answers yet that partial training could go on from")
         shutil.rmtree(PARTIAL, ignore_errors=True)
-        _run("dvc", "repro", "data")
+        _run(*REPRODUCE, "data")
         _run("python", "notebooks/run.py", "partial")
     else:
         if preset:
@@ -141,7 +143,7 @@ def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, R
 
 def _reproduce(root: Path) -> None:
     """All stages; splits need nothing of each other, and run side by side."""
-    _run("dvc", "repro", "data", cwd=root)
+    _run(*REPRODUCE, "data", cwd=root)
     told = subprocess.run(
         ["dvc", "stage", "list", "--name-only"], cwd=root, env=_environment(), capture_output=True, check=True
     )
@@ -149,13 +151,13 @@ def _reproduce(root: Path) -> None:
     splits = dict.fromkeys(name.partition("@")[2] for name in stages if "@" in name)
     # `--single-item`, for a process that looked at `data` too would find it locked by the other.
     commands = [
-        ["dvc", "repro", "--single-item", *(name for name in stages if name.endswith(f"@{split}"))]
+        [*REPRODUCE, "--single-item", *(name for name in stages if name.endswith(f"@{split}"))]
         for split in splits
     ]
     running = [subprocess.Popen(command, cwd=root, env=_environment()) for command in commands]
     if failed := [command for command, each in zip(commands, running, strict=True) if each.wait()]:
-        raise TrainingError(f"{' '.join(failed[0][:3])} failed")
-    _run("dvc", "repro", cwd=root)
+        raise TrainingError(f"{' '.join(failed[0][:4])} failed")
+    _run(*REPRODUCE, cwd=root)
 
 
 def _run(*command: str, cwd: Path = Path()) -> None:
