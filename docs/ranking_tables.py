@@ -19,8 +19,6 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 def ranking() -> str:
     """What was spent, and both tables of each split."""
-    if not REPORT.exists():
-        return "Not measured yet: `python benchmarks/ranking/run.py`."
     report = read_json(REPORT)
     spent = (
         "{trials} trials for each, {requests:,} requests of a fold to learn from at most, {seeds} seeds."
