@@ -35,7 +35,7 @@ from recsys.recall import load_fold
 from recsys.recall.item2vec import Item2VecRecall
 from recsys.recall.merge_training import learn_gains
 from recsys.recall.two_tower import TwoTowerRecall
-from recsys.types import Candidates, Requests
+from recsys.types import Candidates, MergedCandidates, Requests
 
 HERE = Path(__file__).resolve().parent
 REPORT = Path("reports/benchmarks/ablations.json")
@@ -58,7 +58,7 @@ class Blanked(CandidateFeatures):
         frame = super().request_frame(requests)
         return {name: np.zeros_like(each) if name in self.blank else each for name, each in frame.items()}
 
-    def candidate_numbers(self, requests: Requests, merged: Any) -> CandidateNumbers:
+    def candidate_numbers(self, requests: Requests, merged: MergedCandidates) -> CandidateNumbers:
         told = super().candidate_numbers(requests, merged)
         found = [
             number for number, name in enumerate(self.found_names(merged.channels)) if name in self.blank
@@ -134,18 +134,17 @@ class RankerAblations:
 
     def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Group, name and what differs, as `measured` takes it."""
-        numbers = self._features("valid", frozenset())
+        numbers, channels = self._features("valid", frozenset()), list(self.found["valid"])
+        near = numbers.found_names([])
         groups = {
-            "ranks and scores of channels": numbers.found_names(list(self.found["valid"]))[
-                : 2 * len(self.found["valid"])
-            ],
+            "ranks and scores of channels": set(numbers.found_names(channels)).difference(near),
             "statistics and numbers of items": numbers.known_names,
-            "nearness to the history": numbers.found_names([]),
+            "nearness to the history": near,
             "activity of the user": ACTIVITY,
         }
         yield "whole", WHOLE, {}
         yield "ranking", "merged order", {"ranked": False}
-        yield from (("channel", f"without {name}", {"out": name}) for name in self.found["valid"])
+        yield from (("channel", f"without {name}", {"out": name}) for name in channels)
         yield from (
             ("features", f"without {name}", {"blank": frozenset(names)}) for name, names in groups.items()
         )
@@ -299,10 +298,8 @@ def main() -> None:
     parser.add_argument("--tower-seeds", type=int, default=1, help="of the two towers")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
     asked = parser.parse_args()
-    params, seeds = (
-        yaml.safe_load(Path("params.yaml").read_text()),
-        {"ranker": asked.seeds, "two_tower": asked.tower_seeds},
-    )
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    seeds = {"ranker": asked.seeds, "two_tower": asked.tower_seeds}
     channels = params["merging"]["channels"]
     report = begun({"requests": asked.requests, "seeds": seeds, "channels": channels})
     dataset = Dataset.load(Path("artifacts/data"))
