@@ -57,8 +57,8 @@ def channel(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) -> I
 def recommender(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) -> Iterator[tuple[str, Rank]]:
     """The whole system, step by step; each goes on from what the one before has made.
 
-    Last it ranks once more, told that for everybody it is still the moment of the newest event: peers know
-    the order of events, not when they are asked.
+    Last it ranks once more and is not told when it is asked, which peers do not know: it is the end of the
+    past where all questions come after it, and else the moment of each user's newest event.
     """
     system = Recommender.load(Path(settings["folder"]))
     system.recommend(requests_of(moment, moment.users[:2]), SHOWN)  # compiles
@@ -77,8 +77,9 @@ def recommender(moment: Moment, settings: Mapping[str, Any], epochs: list[int]) 
         return system.rerank(made["ranked"], SHOWN).items
 
     def untimed(users: np.ndarray, k: int) -> np.ndarray:
-        requests = made["requests"]
-        asked = replace(requests, now=requests.history.last(1)[1][:, 0])
+        requests, end = made["requests"], moment.timestamp.max()
+        newest = requests.history.last(1)[1][:, 0]
+        asked = replace(requests, now=np.where(moment.now.min() >= end, end, newest))
         return system.rank(asked, system.recall(asked)).items
 
     yield from {"merged": merged, "ranked": ranked, "reranked": reranked, "untimed": untimed}.items()

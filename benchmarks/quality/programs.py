@@ -74,10 +74,11 @@ class Runs:
         return self.answer(key, python, HERE / "peers" / f"{program}.py", model, moment, settings)
 
     def ours(self, kind: str, moment: Path, folder: Path) -> Answer:
-        """Let what is saved in ``folder`` answer; what its files hold is part of the key."""
-        key = {"kind": kind, "holds": contents(folder), "moment": moment.stem}
+        """Let what ``folder`` holds answer; its files, and how they are asked, are part of the key."""
+        program = HERE / "ours.py"
+        key = {"kind": kind, "holds": contents(folder), "moment": moment.stem, "asked": program.read_text()}
         settings = {"folder": str(folder.resolve())}
-        return self.answer(key, sys.executable, HERE / "ours.py", kind, moment, settings)
+        return self.answer(key, sys.executable, program, kind, moment, settings)
 
     def answer(
         self, key: object, python: str, program: Path, model: str, moment: Path, settings: Mapping[str, Any]
