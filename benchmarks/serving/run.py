@@ -7,6 +7,7 @@ Contenders, each with one worker and lists of 20, for users drawn by how much th
   foremost  an ASGI layer before BentoML's own, where the service stands too: the leanest way
   embedded  the service, events in LMDB, no cache
   redis     the service, events in Redis, no cache
+  awake     embedded, with a worker that does not sleep for 10 ms after an answer
   cached    the service, events in LMDB, every answer in the cache
 
 Only one runs at a time: it is started, warmed with each of the requests, measured, stopped. Rounds follow
@@ -38,10 +39,11 @@ from recsys import plots
 from recsys.artifacts import write_json
 from recsys.release import list_releases
 
-FLOORS, OURS = ("trivial", "mounted", "foremost"), ("embedded", "redis", "cached")
-GROUPS = {"answers are made": ("embedded", "redis"), "answers are ready": (*FLOORS, "cached")}
+FLOORS, OURS = ("trivial", "mounted", "foremost"), ("embedded", "redis", "awake", "cached")
+GROUPS = {"answers are made": ("embedded", "redis", "awake"), "answers are ready": (*FLOORS, "cached")}
 """Of the figure: these are of other orders of magnitude than those."""
 NO_CACHE = {"RECSYS_CACHE_MB": "0"}
+AWAKE = {"RECSYS_AWAKE_MS": "10"}
 WHOLE_CACHE = {"RECSYS_CACHE_MB": "1000", "RECSYS_CACHE_SECONDS": "86400"}
 CACHED = "recsys_cached_answers_total"
 """The service's metric."""
@@ -113,6 +115,7 @@ def started(name: str, releases: Path) -> Iterator[Server]:
             "RECSYS_RELEASES": str(releases.resolve()),
             "RECSYS_STORE": stack.enter_context(redis_server()) if name == "redis" else folder,
             **(WHOLE_CACHE if name == "cached" else NO_CACHE),
+            **(AWAKE if name == "awake" else {}),
         }
         yield stack.enter_context(served(*SERVICE, told))
 

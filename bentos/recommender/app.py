@@ -43,7 +43,7 @@ class Service:
         self._share_lists(live)
         # Open for as long as the worker lives; a line is one write, so workers may share the file.
         self.log = Path(settings.log).open("ab", buffering=0) if settings.log else None  # noqa: SIM115
-        self.together = Together(settings.deadline_ms / 1000)
+        self.together = Together(settings.deadline_ms / 1000, settings.awake_ms / 1000)
         self.cache = AnswerCache(int(settings.cache_mb * 1e6), settings.cache_seconds)
 
     @property

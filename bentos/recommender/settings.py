@@ -22,6 +22,8 @@ class Settings:
     workers: Annotated[int, Field(ge=1)] = 1
     clock: str = "release"
     deadline_ms: float = 200
+    awake_ms: Annotated[float, Field(ge=0, le=1000)] = 0
+    """For so long after an answer a worker looks for the next request instead of sleeping, and is busy."""
     cache_mb: float = 16
     cache_seconds: float = 60
     max_body: int = 1 << 18

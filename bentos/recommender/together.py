@@ -33,11 +33,18 @@ class _Waiting:
 
 
 class Together:
-    """Answers, each within about ``deadline`` seconds of its request; alone where nobody else waits."""
+    """Answers, each within about ``deadline`` seconds of its request; alone where nobody else waits.
 
-    def __init__(self, deadline: float) -> None:
+    For ``awake`` seconds after an answer the loop looks for what comes instead of sleeping until it does: who
+    has slept answers late, for the processor has turned to other things.
+    """
+
+    def __init__(self, deadline: float, awake: float = 0.0) -> None:
         self.deadline = deadline
+        self.awake = awake
         self._waiting: list[_Waiting] = []
+        self._asleep_at = 0.0
+        self._is_awake = False
 
     async def answer(self, live: Live, ask: Ask, events: Sequence[Event], traced: bool) -> Answer:
         """Answer ``ask`` by ``live``, together with what else has come by then."""
@@ -73,3 +80,12 @@ class Together:
         took(answers[0].spent)
         for each, answer in zip(alike, answers, strict=True):
             each.answer.set_result(answer)
+        self._asleep_at = perf_counter() + self.awake
+        if self.awake and not self._is_awake:
+            self._stay_awake()
+
+    def _stay_awake(self) -> None:
+        """A loop that has something to call never sleeps."""
+        self._is_awake = perf_counter() < self._asleep_at
+        if self._is_awake:
+            asyncio.get_running_loop().call_soon(self._stay_awake)

@@ -49,3 +49,20 @@ def test_one_that_cannot_be_answered_takes_nothing_from_those_beside_it(live):
     third, broken, fourth = answers(live, ["u3", "u5", "u4"])
     assert [third.items, fourth.items] == alone
     assert isinstance(broken, RuntimeError)
+
+
+def test_a_worker_stays_awake_after_an_answer_and_then_sleeps(live, monkeypatch):
+    async def turns(awake):
+        together, loop, asked = Together(60, awake), asyncio.get_running_loop(), []
+        soon = loop.call_soon
+        await together.answer(live, Ask("u3", 5), (), traced=False)
+        monkeypatch.setattr(
+            loop, "call_soon", lambda call, *args, **how: asked.append(call) or soon(call, *args, **how)
+        )
+        await asyncio.sleep(0.2)
+        return asked.count(together._stay_awake), together._is_awake
+
+    assert asyncio.run(turns(0)) == (0, False)
+    busy, awake = asyncio.run(turns(0.02))
+    assert busy > 20
+    assert not awake
