@@ -9,6 +9,7 @@ from recsys.business_rules import Rules
 from recsys.data.prepare import prepare
 from recsys.pipeline import FALLBACK, FULL, Recommender, Reranking, frame, fresh_items
 from recsys.reasons import reasons
+from recsys.recall.swing import SwingRecall
 from recsys.types import DAY, PAD, Interactions
 
 
@@ -215,10 +216,20 @@ def test_a_reason_names_an_item_of_the_users_own(recommender):
     assert all(any(recommender.catalogue.titles[item] in each for item in had) for each in sentences)
 
 
-def test_without_item_cf_there_are_reasons_too(recommender):
+def test_what_goes_with_what_is_told_by_swing_where_item_cf_is_not_asked(recommender):
     channels = {name: each for name, each in recommender.channels.items() if name != "item_cf"}
-    shown = lists(recommender, [3])
-    assert (reasons(replace(recommender, channels=channels), shown) != "").all()
+    swing = SwingRecall(k_similar=30).fit(recommender.past)
+    ours = replace(recommender, channels={**channels, "swing": swing})
+    assert recommender.related is recommender.channels["item_cf"].similar_
+    assert ours.similar(np.array([7]), 5).items.tolist() == swing.similar(np.array([7]), 5).items.tolist()
+    assert any(each.startswith("because you had") for each in reasons(ours, lists(recommender, [3], k=20))[0])
+
+
+def test_without_a_table_of_similar_items_there_are_reasons_too(recommender):
+    channels = {name: each for name, each in recommender.channels.items() if name != "item_cf"}
+    ours = replace(recommender, channels=channels)
+    assert (reasons(ours, lists(recommender, [3])) != "").all()
+    assert (ours.similar(np.array([7]), 5).items == PAD).all()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from recsys.recall import channel
 from recsys.recall.merge import Gains, Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
+from recsys.recall.similar_items import SimilarItems
 from recsys.rerank import Diversity, Reranker, Traits
 from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FALLBACK = "popular"
 FULL, UNRANKED = "full", "unranked"
+RELATED = ("item_cf", "swing")
+"""Channels with a table of similar items; the first that is asked says what goes with what."""
 
 
 @dataclass(frozen=True)
@@ -281,9 +284,15 @@ class Recommender:
         """``k`` items for each request, fewer where recall found fewer; a batch equals one by one."""
         return self.rerank(self.rank(requests, self.recall(requests, k)), k)
 
+    @cached_property
+    def related(self) -> SimilarItems | None:
+        """What goes with what; None where no channel of `RELATED` is asked."""
+        tables = (self.channels[name].similar_ for name in RELATED if name in self.channels)  # type: ignore[attr-defined]
+        return next(tables, None)
+
     def similar(self, items: np.ndarray, k: int) -> Candidates:
-        """The ``k`` items that item_cf finds most similar to each of ``items``."""
-        return self.channels["item_cf"].similar(items, k)  # type: ignore[attr-defined,no-any-return]
+        """The ``k`` items `related` most to each of ``items``; empty rows where nothing is."""
+        return Candidates.none(len(items), k) if self.related is None else self.related.similar(items, k)
 
     def save(self, folder: Path) -> None:
         """Write everything that answering needs: of the past no labels, and user after user."""

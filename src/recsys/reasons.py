@@ -39,12 +39,12 @@ OF_MOVE = {
 def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     """A sentence for each item, (n, k) of str, empty where padded.
 
-    The channel that had the item highest speaks; item_cf names the item of the user's history that
-    spoke for it most. A move of the re-ranker is added.
+    An item of the user's history is named, the one that most goes with it; else the channel that had the item
+    highest speaks. A move of the re-ranker is added.
     """
-    because = np.full(shown.items.shape, PAD)
-    if "item_cf" in recommender.channels:
-        because = recommender.channels["item_cf"].because(shown.requests, shown.items)  # type: ignore[attr-defined]
+    related, because = recommender.related, np.full(shown.items.shape, PAD)
+    if related is not None:
+        because = related.because(shown.requests, shown.items)
     found = shown.listed(shown.merged.ranks)
     ranks = np.where(found == PAD, NOWHERE, found)
     best = ranks.argmin(axis=2)

@@ -30,7 +30,7 @@ def similar(
     release: ReleaseName = None,
     releases: Releases = RELEASES,
 ) -> None:
-    """Show the items that the same users have had, by item_cf.
+    """Show the items that the same users have had.
 
     \b
     Examples:
@@ -40,10 +40,11 @@ def similar(
     recommender = load_recommender(release, releases)
     from recsys.cli.shown import lines
     from recsys.entries import item_entries
+    from recsys.pipeline import RELATED
     from recsys.types import PAD
 
-    if "item_cf" not in recommender.channels:
-        raise ArgumentError("this release has no item_cf channel to find similar items with")
+    if recommender.related is None:
+        raise ArgumentError(f"this release asks no channel that knows similar items ({', '.join(RELATED)})")
     rows = recommender.catalogue.items.encode([item])
     if rows[0] == PAD:
         near = ", ".join(map(repr, closest(item, recommender.catalogue.items.ids.tolist())))
