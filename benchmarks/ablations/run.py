@@ -4,7 +4,7 @@ Everything is learned on *late* or fitted on the past of *valid*, and judged on 
 nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
 gains of merging with it), without each group of features and with other settings; the two towers with other
 histories, negatives and starts. A row is the mean paired difference to what nothing is taken from, over users
-and seeds. What an earlier run with the same budget measured is kept. ablations.ipynb tells what came out.
+and seeds. What an earlier run with a part's same budget measured is kept. ablations.ipynb tells what came out.
 """
 
 from __future__ import annotations
@@ -271,10 +271,14 @@ def compared(whole: PerUser, changed: PerUser, seed: int) -> dict[str, Any]:
 
 
 def begun(budget: Mapping[str, Any]) -> dict[str, Any]:
-    """What an earlier run with this ``budget`` measured; nothing where there was none."""
-    if REPORT.exists() and (report := read_json(REPORT))["budget"] == budget:
-        return dict(report)
-    return {"budget": budget, "splits": {}}
+    """What an earlier run measured of those parts for which it had the same ``budget``."""
+    splits: dict[str, Any] = {}
+    if REPORT.exists():
+        report = read_json(REPORT)
+        same = {part for part in budget if report["budget"].get(part) == budget[part]}
+        for split, parts in report["splits"].items():
+            splits[split] = {part: rows for part, rows in parts.items() if part in same}
+    return {"budget": budget, "splits": splits}
 
 
 def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: Callable[[], None]) -> None:
@@ -293,15 +297,15 @@ def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: C
 def main() -> None:
     """Measure, write reports/benchmarks/ablations.json, and run the notebook that draws it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--requests", type=int, default=2000, help="of late, that the ranker learns from")
-    parser.add_argument("--seeds", type=int, default=3, help="of the ranker")
+    parser.add_argument("--requests", type=int, default=10_000, help="of late, that the ranker learns from")
+    parser.add_argument("--seeds", type=int, default=2, help="of the ranker")
     parser.add_argument("--tower-seeds", type=int, default=1, help="of the two towers")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     seeds = {"ranker": asked.seeds, "two_tower": asked.tower_seeds}
-    channels = params["merging"]["channels"]
-    report = begun({"requests": asked.requests, "seeds": seeds, "channels": channels})
+    learned = {"requests": asked.requests, "channels": params["merging"]["channels"]}
+    report = begun({"ranker": {**learned, "seeds": asked.seeds}, "two_tower": {"seeds": asked.tower_seeds}})
     dataset = Dataset.load(Path("artifacts/data"))
     for part, kind in PARTS.items():
         for split in asked.splits:
