@@ -4,7 +4,7 @@ Everything is learned on *late* or fitted on the past of *valid*, and judged on 
 nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
 gains of merging with it), without each group of features and with other settings; the two towers with other
 histories, negatives and starts. A row is the mean paired difference to what nothing is taken from, over users
-and seeds. What an earlier run with a part's same budget measured is kept. ablations.ipynb tells what came out.
+and seeds. What an earlier run measured of a part with the same budget is kept. ablations.ipynb draws it.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def test_ours_are_compared_with_each_floor():
         for share in SHARES
     ]
     report = serving_summary(pd.DataFrame(peaks), pd.DataFrame(loads))
-    assert report["ratio"]["to_mounted"]["cached"] == 106 / 101
-    assert report["added_ms"]["to_trivial"]["embedded"] == 3
+    assert report["ratio"]["to_mounted"]["cached"] == 103 / 101
+    assert report["added_ms"]["to_trivial"]["embedded"] == 4
     assert report["servers"]["redis"]["half_load_p99_ms"] == 5
     assert report["servers"]["redis"]["failed"] == 2 + len(SHARES)
 

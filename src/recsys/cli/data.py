@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None, help="Check and list data sets.")
+from recsys.cli.options import ArgumentError
+
+app = typer.Typer(rich_markup_mode=None, help="Draft, check and list data sets.")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with files of your own.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the dataset.yaml that is there.")] = False,
+) -> None:
+    """Draft a dataset.yaml for the files of a folder, its guesses marked; exit code 2 where it cannot.
+
+    \b
+    Examples:
+      recsys data init my-data/
+      recsys data check my-data/
+    """  # noqa: D301
+    from recsys.artifacts import replacing
+    from recsys.data.spec import FILE_NAME
+    from recsys.drafting import draft
+
+    target = path / FILE_NAME
+    if target.exists() and not force:
+        raise ArgumentError(f"{target} is there already; --force replaces it")
+    text = draft(path)
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    typer.echo(f"{target}\nlook at what ends in a question mark, then: recsys data check {path}")
 
 
 @app.command()

@@ -1,0 +1,130 @@
+"""A first dataset.yaml for files of many shapes: what it says is what they hold, and it can be used."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.cli import main
+from recsys.data import prepare
+from recsys.data.report import DataError
+from recsys.data.spec import FILE_NAME, DatasetSpec
+from recsys.drafting import draft
+
+N = 400
+
+
+@pytest.fixture
+def drafted(tmp_path):
+    """Write ``tables`` (name -> frame) as files, draft their data set, check and read it."""
+
+    def made(tables, **options):
+        for name, frame in tables.items():
+            if name.endswith(".parquet"):
+                frame.to_parquet(tmp_path / name)
+            else:
+                frame.to_csv(tmp_path / name, index=False, **options)
+        (tmp_path / FILE_NAME).write_text(draft(tmp_path))
+        prepare.check(tmp_path)
+        return DatasetSpec.read(tmp_path / FILE_NAME)
+
+    return made
+
+
+@pytest.fixture
+def events():
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "user_id": random.integers(1, 50, N),
+            "item_id": [f"a{n}" for n in random.integers(1, 30, N)],
+            "timestamp": 1_600_000_000 + np.arange(N) * 3600,
+        }
+    )
+
+
+def test_the_tiny_data_set_is_drafted_as_it_was_written_by_hand(request, tmp_path):
+    tiny = request.config.rootpath / "tests/data/tiny"
+    for path in tiny.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / FILE_NAME).write_text(draft(tmp_path))
+    made, by_hand = (DatasetSpec.read(folder / FILE_NAME) for folder in (tmp_path, tiny))
+    assert made.interactions == by_hand.interactions
+    assert (made.tasks["liked"], made.seen_items_return) == (by_hand.tasks["liked"], False)
+    assert (made.items.file, made.items.title, made.items.category) == ("items.csv", "title", "genres")
+    assert made.items.attributes["genres"].separator == "|"
+    assert made.items.attributes["year"].kind == "number"
+    assert made.users.attributes["gender"].kind == "category"
+    assert not prepare.check(tmp_path).findings
+
+
+def test_names_in_camel_case_milliseconds_and_clicks_are_known(drafted, events):
+    shown = events.rename(columns={"user_id": "userId", "item_id": "articleId", "timestamp": "eventTime"})
+    shown["eventTime"] *= 1000
+    shown["click"] = np.arange(N) % 3 == 0
+    shown["click"] = shown["click"].astype(int)
+    spec = drafted({"log.parquet": shown})
+    columns = spec.interactions.columns
+    assert (columns.user_id.column, columns.item_id.column) == ("userId", "articleId")
+    assert (columns.timestamp.column, columns.timestamp.unit) == ("eventTime", "ms")
+    assert spec.interactions.positive == "click == 1"
+    assert list(spec.tasks) == ["click"]
+    assert (spec.users, spec.items) == (None, None)
+
+
+def test_iso_dates_semicolons_and_old_encodings_are_known(drafted, events):
+    events["timestamp"] = pd.to_datetime(events["timestamp"], unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    products = pd.DataFrame({"item_id": [f"a{n}" for n in range(1, 30)], "name": "Café"})
+    products["listed"] = "2019-05-17"
+    spec = drafted({"buys.csv": events, "products.csv": products}, sep=";", encoding="cp1252")
+    assert spec.interactions.columns.timestamp.unit == "iso"
+    assert (spec.items.separator, spec.items.encoding, spec.items.title) == (";", "cp1252", "name")
+    assert spec.items.attributes["listed"].kind == "number"
+
+
+def test_who_meets_items_again_is_told_and_names_that_two_tables_share_are_told_apart(drafted, events):
+    events = events.assign(item_id=events["user_id"] % 3)
+    users = pd.DataFrame({"id": np.arange(1, 50), "type": np.arange(49) % 4})
+    items = pd.DataFrame({"id": np.arange(3), "type": ["a", "a", "b"]})
+    spec = drafted({"orders.csv": events, "users.csv": users, "items.csv": items})
+    assert spec.seen_items_return
+    assert (list(spec.users.attributes), list(spec.items.attributes)) == (["type"], ["item_type"])
+    assert spec.items.category == "item_type"
+
+
+def test_without_moments_the_draft_asks_for_them_and_does_not_pass_for_a_data_set(tmp_path, events):
+    events.drop(columns="timestamp").to_csv(tmp_path / "log.csv", index=False)
+    text = draft(tmp_path)
+    assert "No column of moments was found" in text
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(DataError, match=r"interactions\.columns\.timestamp"):
+        prepare.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "has no file that can be read"),
+        ({"events.xlsx": "PK"}, "it has events.xlsx"),
+        ({"log.csv": "when,what\n1,2\n"}, r"no file has a column of users .*log\.csv: when, what"),
+        ({"log.parquet": "not parquet"}, r"log\.parquet: cannot be read"),
+        ({"log.csv": ""}, r"log\.csv: cannot be read"),
+    ],
+)
+def test_a_folder_that_cannot_be_drafted_is_told_in_one_line_and_left_alone(tmp_path, capsys, files, told):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert main(["data", "init", str(tmp_path)]) == 2
+    assert re.fullmatch(rf"recsys: .*{told}.*\n", capsys.readouterr().err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_draft_does_not_replace_what_is_there_unless_it_is_told_to(tmp_path, events):
+    events.to_csv(tmp_path / "log.csv", index=False)
+    (tmp_path / FILE_NAME).write_text("mine")
+    assert main(["data", "init", str(tmp_path)]) == 2
+    assert (tmp_path / FILE_NAME).read_text() == "mine"
+    assert main(["data", "init", "--force", str(tmp_path)]) == 0
+    assert DatasetSpec.read(tmp_path / FILE_NAME).interactions.file == "log.csv"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "log.csv"]
