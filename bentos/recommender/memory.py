@@ -1,8 +1,7 @@
-"""Memory: what a worker gives back, and what the container that it runs in has, as whoever ends it counts."""
+"""Memory of the container that this runs in: all of its processes, as whoever ends it counts them."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +10,6 @@ from prometheus_client.registry import Collector
 
 CGROUP = Path("/sys/fs/cgroup")
 USED, LIMIT = "recsys_memory_bytes", "recsys_memory_limit_bytes"
-
-
-def give_back() -> None:
-    """Return what was freed to the system, where the C library can (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 class Memory(Collector):

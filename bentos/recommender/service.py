@@ -9,7 +9,6 @@ from pathlib import Path
 import access
 import bentoml
 import observed
-from memory import give_back
 from runtime import RUNTIME
 from settings import of_environment
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -79,7 +78,6 @@ class RecommenderService:
         access.to_stderr()
         # Collections of all that was loaded would stop requests for tens of milliseconds.
         gc.collect()
-        give_back()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
 
