@@ -101,7 +101,6 @@ class Service:
         except StoreError as error:
             LOG.warning("%s", error)
             raise RequestError(503, "events cannot be kept at the moment; send them again") from error
-        self.cache.drop(body.user_id)
         return Reply(orjson.dumps({"user_id": body.user_id, "kept": len(taken)}))
 
     async def release(self, request: Request[None]) -> Reply:

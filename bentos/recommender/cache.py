@@ -26,10 +26,10 @@ class _Kept(NamedTuple):
 
 
 class AnswerCache:
-    """Answers by user, the oldest dropped first; ``most`` bytes of them in all, 0 keeps none.
+    """Answers, the oldest dropped first; ``most`` bytes of them in all, 0 keeps none.
 
     An answer is good for ``seconds``, as long as the release and the stored events of its user are those
-    it was made from. Answers lie one after the other in one piece of memory, and over the oldest once its end
+    it was made from: a new event makes all answers to its user bad. Answers lie one after the other in one piece of memory, and over the oldest once its end
     is reached: pieces of their own would split what a request's arrays leave free, and the heap would grow.
     """
 
@@ -39,11 +39,11 @@ class AnswerCache:
         self._memory = mmap(-1, most) if most else None
         self._next = 0
         self._kept: deque[_Kept] = deque()
-        self._users: dict[str, dict[Ask, _Kept]] = {}
+        self._of: dict[Ask, _Kept] = {}
 
     def get(self, ask: Ask, release: str, stored: bytes) -> Reply | None:
         """The answer to ``ask``, None where there is no good one."""
-        kept = self._users.get(ask.user_id, {}).get(ask)
+        kept = self._of.get(ask)
         if kept is None or self._memory is None:
             return None
         if (kept.release, kept.mark) != (release, _mark(stored)) or kept.until < monotonic():
@@ -61,12 +61,8 @@ class AnswerCache:
         until = monotonic() + self.seconds
         kept = _Kept(ask, release, _mark(stored), until, start, start + n, answer.served_by)
         self._kept.append(kept)
-        self._users.setdefault(ask.user_id, {})[ask] = kept
+        self._of[ask] = kept
         self._next = start + n
-
-    def drop(self, user_id: str) -> None:
-        """Forget a user's answers."""
-        self._users.pop(user_id, None)
 
     def _place(self, n: int) -> int:
         """Where ``n`` bytes go, free of what lay there."""
@@ -81,11 +77,8 @@ class AnswerCache:
 
     def _forget_oldest(self) -> None:
         kept = self._kept.popleft()
-        asks = self._users.get(kept.ask.user_id, {})
-        if asks.get(kept.ask) is kept:
-            del asks[kept.ask]
-            if not asks:
-                del self._users[kept.ask.user_id]
+        if self._of.get(kept.ask) is kept:
+            del self._of[kept.ask]
 
 
 def _mark(stored: bytes) -> bytes:

@@ -7,18 +7,15 @@ from recsys.serving import Ask
 
 asks = st.builds(Ask, st.sampled_from("abcd"), st.integers(1, 3))
 answers = st.builds(Reply, st.binary(max_size=3000), st.just(200), st.just((JSON,)), st.none(), st.none())
-puts = st.lists(st.tuples(asks, st.sampled_from(["r1", "r2"]), st.binary(max_size=2), answers, st.booleans()))
+puts = st.lists(st.tuples(asks, st.sampled_from(["r1", "r2"]), st.binary(max_size=2), answers))
 
 
 @given(put=puts, most=st.integers(0, 10_000))
 def test_what_it_gives_was_put_last_and_all_of_it_is_bounded(put, most):
     cache, last = AnswerCache(most, 60), {}
-    for ask, release, stored, answer, dropped in put:
+    for ask, release, stored, answer in put:
         cache.put(ask, release, stored, answer)
         last[ask] = release, stored, answer
-        if dropped:
-            cache.drop(ask.user_id)
-            last = {other: known for other, known in last.items() if other.user_id != ask.user_id}
         given_ = [cache.get(other, *known[:2]) for other, known in last.items()]
         assert sum(len(each.content) for each in given_ if each is not None) <= most
         for each, (release, _, answer) in zip(given_, last.values(), strict=True):
@@ -41,12 +38,12 @@ def test_the_oldest_give_way_and_only_as_many_as_must(sizes):
     )
 
 
-def test_a_dropped_user_is_forgotten():
+def test_an_answer_is_good_for_its_user_until_there_is_a_new_event():
     cache = AnswerCache(10_000, 60)
     cache.put(Ask("a"), "r", b"", Reply(b"answer", served_by="full"))
     assert cache.get(Ask("a"), "r", b"") == Reply(b"answer", release="r", served_by="full")
-    cache.drop("a")
-    assert cache.get(Ask("a"), "r", b"") is None
+    assert cache.get(Ask("a"), "r", b"an event") is None
+    assert cache.get(Ask("b"), "r", b"") is None
 
 
 def test_an_old_answer_is_no_good():

@@ -35,7 +35,7 @@ class NoListError(Exception):
     """No list was made for a user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What one request wants; ``now`` in seconds, None for the moment after the newest event known."""
 
