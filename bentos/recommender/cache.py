@@ -28,9 +28,10 @@ class _Kept(NamedTuple):
 class AnswerCache:
     """Answers, the oldest dropped first; ``most`` bytes of them in all, 0 keeps none.
 
-    An answer is good for ``seconds``, as long as the release and the stored events of its user are those
-    it was made from: a new event makes all answers to its user bad. Answers lie one after the other in one piece of memory, and over the oldest once its end
-    is reached: pieces of their own would split what a request's arrays leave free, and the heap would grow.
+    An answer is good for ``seconds``, as long as the release and the stored events of its user are those it
+    was made from: a new event makes all answers to its user bad. Answers lie one after the other in one piece
+    of memory, and over the oldest once its end is reached: pieces of their own would split what a request's
+    arrays leave free, and the heap would grow.
     """
 
     def __init__(self, most: int, seconds: float) -> None:

@@ -24,7 +24,7 @@ class Settings:
     deadline_ms: float = 200
     awake_ms: Annotated[float, Field(ge=0, le=1000)] = 0
     """For so long after an answer a worker looks for the next request instead of sleeping, and is busy."""
-    cache_mb: float = 16
+    cache_mb: float = 10
     cache_seconds: float = 60
     max_body: int = 1 << 18
     access_share: float = 0.01
