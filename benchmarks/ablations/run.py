@@ -297,8 +297,8 @@ def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: C
 def main() -> None:
     """Measure, write reports/benchmarks/ablations.json, and run the notebook that draws it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--requests", type=int, default=10_000, help="of late, that the ranker learns from")
-    parser.add_argument("--seeds", type=int, default=2, help="of the ranker")
+    parser.add_argument("--requests", type=int, default=2000, help="of late, that the ranker learns from")
+    parser.add_argument("--seeds", type=int, default=3, help="of the ranker")
     parser.add_argument("--tower-seeds", type=int, default=1, help="of the two towers")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
     asked = parser.parse_args()
