@@ -1,10 +1,15 @@
 """A first dataset.yaml for files of many shapes: what it says is what they hold, and it can be used."""
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from hypothesis import assume, given, reject
+from hypothesis import strategies as st
 
 from recsys.cli import main
 from recsys.data import prepare
@@ -128,3 +133,17 @@ def test_a_draft_does_not_replace_what_is_there_unless_it_is_told_to(tmp_path, e
     assert main(["data", "init", "--force", str(tmp_path)]) == 0
     assert DatasetSpec.read(tmp_path / FILE_NAME).interactions.file == "log.csv"
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "log.csv"]
+
+
+@given(names=st.lists(st.text(min_size=1), min_size=1, max_size=5, unique=True), text=st.text())
+def test_whatever_columns_are_called_the_draft_is_yaml(names, text):
+    assume(not {"user_id", "item_id", "timestamp"}.intersection(names))
+    made = {"user_id": ["a", "b"], "item_id": ["x", "x"], "timestamp": [1_600_000_000, 1_600_000_001]}
+    with TemporaryDirectory() as folder:
+        try:
+            pd.DataFrame(made | dict.fromkeys(names, text)).to_parquet(Path(folder) / "log.parquet")
+        except UnicodeEncodeError:  # no such text can stand in a file
+            reject()
+        told = yaml.safe_load(draft(Path(folder)))
+    assert told["interactions"]["columns"]["user_id"] == "user_id"
+    assert told["interactions"]["columns"]["timestamp"] == {"column": "timestamp", "unit": "s"}

@@ -16,40 +16,13 @@ from recsys.columns import ITEM_ID, TITLE, USER_ID
 from recsys.data.report import DataError
 from recsys.drafting.look import LOOKED_AT, Column, Table, look, words
 
-USERS = (
-    "user",
-    "uid",
-    "customer",
-    "client",
-    "member",
-    "visitor",
-    "household",
-    "reader",
-    "person",
-    "account",
-    "buyer",
-)
-ITEMS = (
-    "item",
-    "iid",
-    "product",
-    "article",
-    "movie",
-    "film",
-    "book",
-    "song",
-    "track",
-    "video",
-    "news",
-    "sku",
-    "asin",
-    "content",
-    "offer",
-    "game",
-    "recipe",
-    "place",
-    "business",
-)
+# fmt: off
+USERS = ("user", "uid", "customer", "client", "member", "visitor", "household", "reader", "person", "account",
+         "buyer")
+ITEMS = ("item", "iid", "product", "article", "movie", "film", "book", "song", "track", "video", "news",
+         "sku", "asin", "content", "offer", "game", "recipe", "place", "business")
+# fmt: on
+"""What those who meet are called, and what they meet."""
 MOMENTS = ("timestamp", "time", "ts", "datetime", "date", "at", "when", "moment", "day")
 VALUES = ("rating", "score", "stars", "value", "quantity", "amount", "count", "plays", "weight")
 TITLES = ("title", "name", "headline")
@@ -105,7 +78,8 @@ class _Draft:
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", self.folder.resolve().name).strip("-.") or "my-data"
         yield "# Drafted by `recsys data init`. What ends in a question mark is a guess: look at it, then run"
         yield "# `recsys data check` on this folder, which says what is wrong in which row."
-        yield from (f"# {each} is not used." for each in self.others)
+        if self.others:
+            yield f"# Not used: {_listed(self.others)}"
         yield f"name: {_quoted(name)}"
         yield "about: say here in a line what this is"
         yield "licence: say here who may use it for what"
@@ -166,9 +140,9 @@ class _Draft:
             yield "    feedback:  # known only after the event; rules may name them"
             yield from (f"      {name}: {_quoted(each.name)}" for name, each in self.feedback.items())
         known = {user, item, moment, *self._numbers}
-        left = ", ".join(each.name for each in table.columns if each not in known)
+        left = [each.name for each in table.columns if each not in known]
         if left:
-            yield f"  # Not used: {left}"
+            yield f"  # Not used: {_listed(left)}"
         if self._clicks:
             yield f"  positive: {next(iter(self._clicks))} == 1  # rows where it is 0 were shown, not taken?"
 
@@ -220,9 +194,9 @@ def _entity(part: str, table: Table, ids: Column, taken: set[str]) -> Iterator[s
     if kept:
         yield "  attributes:"
         yield from (f"    {name}: {{{how}}}" for name, how in kept.items())
-    left = ", ".join(name for name, how in told.items() if not how)
+    left = [name for name, how in told.items() if not how]
     if left:
-        yield f"  # Not used, for no value comes back: {left}"
+        yield f"  # Not used, for no value comes back: {_listed(left)}"
 
 
 def _attribute(name: str, column: Column) -> str:
@@ -292,6 +266,11 @@ def _plain(name: str) -> str:
     """A name that rules and attributes may have; what RecBole's files say of types after a colon goes."""
     plain = re.sub(r"\W+", "_", name.partition(":")[0], flags=re.ASCII).strip("_").lower()
     return plain if re.match(r"[a-z_]", plain) else f"column_{plain}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a comment, which none of them may end."""
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)
 
 
 def _quoted(text: str) -> str:
