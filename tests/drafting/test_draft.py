@@ -139,11 +139,15 @@ def test_a_draft_does_not_replace_what_is_there_unless_it_is_told_to(tmp_path, e
 def test_whatever_columns_are_called_the_draft_is_yaml(names, text):
     assume(not {"user_id", "item_id", "timestamp"}.intersection(names))
     made = {"user_id": ["a", "b"], "item_id": ["x", "x"], "timestamp": [1_600_000_000, 1_600_000_001]}
+    items = pd.DataFrame({"item_id": list("wxyz"), **{name: ["one", "two"] * 2 for name in names}})
     with TemporaryDirectory() as folder:
         try:
             pd.DataFrame(made | dict.fromkeys(names, text)).to_parquet(Path(folder) / "log.parquet")
+            items.to_parquet(Path(folder) / "items.parquet")
         except UnicodeEncodeError:  # no such text can stand in a file
             reject()
         told = yaml.safe_load(draft(Path(folder)))
     assert told["interactions"]["columns"]["user_id"] == "user_id"
     assert told["interactions"]["columns"]["timestamp"] == {"column": "timestamp", "unit": "s"}
+    attributes = told["items"].get("attributes", {})
+    assert {each.get("column", name) for name, each in attributes.items()} <= set(names)

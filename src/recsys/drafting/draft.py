@@ -274,5 +274,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A yaml scalar."""
-    return yaml.safe_dump(text, allow_unicode=True, width=1000).splitlines()[0]
+    """A yaml scalar that may stand in braces too."""
+    return yaml.safe_dump([text], allow_unicode=True, default_flow_style=True, width=10_000).strip()[1:-1]
