@@ -138,7 +138,9 @@ class _Draft:
             yield f"    value: {_quoted(self.value.name)}  # how strong the feedback is?"
         if self.feedback:
             yield "    feedback:  # known only after the event; rules may name them"
-            yield from (f"      {name}: {_quoted(each.name)}" for name, each in self.feedback.items())
+            yield from (
+                f"      {_quoted(name)}: {_quoted(each.name)}" for name, each in self.feedback.items()
+            )
         known = {user, item, moment, *self._numbers}
         left = [each.name for each in table.columns if each not in known]
         if left:
@@ -153,7 +155,7 @@ class _Draft:
 
     def _tasks(self) -> Iterator[str]:
         yield "tasks:  # what is predicted of an item that is shown?"
-        yield from (f"  {name}: {{kind: binary, rule: {name} == 1}}" for name in self._clicks)
+        yield from (f"  {_quoted(name)}: {{kind: binary, rule: {name} == 1}}" for name in self._clicks)
         if not self._clicks:
             yield "  met: {kind: binary, rule: all}"
         if self.value is not None and self.value.numbers is not None:
@@ -190,10 +192,10 @@ def _entity(part: str, table: Table, ids: Column, taken: set[str]) -> Iterator[s
             (name for word in CATEGORIES for name in kept if word in name.lower().split("_")), None
         )
         if category is not None and "type: number" not in kept[category]:
-            yield f"  category: {category}  # which lists should vary?"
+            yield f"  category: {_quoted(category)}  # which lists should vary?"
     if kept:
         yield "  attributes:"
-        yield from (f"    {name}: {{{how}}}" for name, how in kept.items())
+        yield from (f"    {_quoted(name)}: {{{how}}}" for name, how in kept.items())
     left = [name for name, how in told.items() if not how]
     if left:
         yield f"  # Not used, for no value comes back: {_listed(left)}"
@@ -275,4 +277,5 @@ def _listed(names: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     """A yaml scalar that may stand in braces too."""
-    return yaml.safe_dump([text], allow_unicode=True, default_flow_style=True, width=10_000).strip()[1:-1]
+    told = yaml.safe_dump([text], allow_unicode=text.isprintable(), default_flow_style=True, width=10_000)
+    return told.strip()[1:-1]
