@@ -59,10 +59,10 @@ def test_a_worker_stays_awake_after_an_answer_and_then_sleeps(live, monkeypatch)
         monkeypatch.setattr(
             loop, "call_soon", lambda call, *args, **how: asked.append(call) or soon(call, *args, **how)
         )
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
         return asked.count(together._stay_awake), together._is_awake
 
     assert asyncio.run(turns(0)) == (0, False)
-    busy, awake = asyncio.run(turns(0.02))
+    busy, awake = asyncio.run(turns(0.3))
     assert busy > 20
     assert not awake
