@@ -14,7 +14,7 @@ Only one runs at a time: it is started, warmed with each of the requests, measur
 each other, contenders in turn; medians over the rounds are reported. Eight connections that never pause tell
 what a server can do (its peak), one how long an answer takes, and requests that come as they come (Poisson)
 at shares of its own peak what waiting does. Writes a report (JSON) and its figure beside it (PNG). Takes
-about half an hour.
+about forty minutes.
 """
 
 from __future__ import annotations
