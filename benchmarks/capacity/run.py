@@ -13,7 +13,7 @@ asked for lists of 20 by users drawn by their activity:
 
 All of it shares the cores of this machine, also the asking: two replicas are not two machines. Medians over
 the rounds. Writes a report (JSON), which `recsys capacity` reads, and its figure beside it (PNG). Takes about
-45 minutes.
+40 minutes.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each point (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each point (default: %(default)s)")
     parser.add_argument(
         "--rate", type=float, default=400.0, help="of requests to warm caches (default: %(default)s)"
     )
