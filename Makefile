@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 # The user whose recommendations `pipeline` and `sample` print.
 USER_ID ?= 1016
+# What `serve` answers from: params.PRESET.yaml's releases where one is named.
+PRESET ?=
+ARTIFACTS := $(CURDIR)/$(if $(PRESET),.$(PRESET)/)artifacts
 
 export PATH := $(BIN):$(PATH)
 export PYTHONHASHSEED := 0
@@ -34,8 +37,8 @@ best: setup  ## the preset that puts quality first, in .best/; up to two hours
 	recsys train --mode full --preset best --no-gate
 	cd .best && PYTHONPATH=src recsys recommend --user $(USER_ID) --k 10 --explain
 
-serve: setup  ## the newest release as a service with its page, on http://localhost:3000
-	cd bentos/recommender && RECSYS_RELEASES=$(CURDIR)/artifacts/releases RECSYS_STORE=$(CURDIR)/artifacts/store \
+serve: setup  ## the newest release (of PRESET=name) as a service with its page, on http://localhost:3000
+	cd bentos/recommender && RECSYS_RELEASES=$(ARTIFACTS)/releases RECSYS_STORE=$(ARTIFACTS)/store \
 		bentoml serve service:RecommenderService --port 3000
 
 stack: setup  ## two replicas behind HAProxy, Redis and S3 as processes of this machine, on http://localhost:3000
@@ -67,6 +70,6 @@ lock: setup  ## write requirements.lock anew from .venv
 	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-clean:  ## remove .venv, .sample, .best and caches; data, artifacts and releases stay
-	rm -rf $(VENV) .sample .best .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+clean:  ## remove .venv, folders of presets and caches; data, artifacts and releases stay
+	rm -rf $(VENV) $(patsubst params.%.yaml,.%,$(wildcard params.*.yaml)) .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

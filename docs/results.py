@@ -22,15 +22,15 @@ CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
+COMPLETE_JOURNEY = ROOT / "docs" / "complete-journey.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
 
 
-def table(split: str) -> str:
+def table(split: str, measured: pd.DataFrame) -> str:
     """Systems by metrics of one split's test fold, the interval behind ndcg_at_10."""
-    summary = pd.read_csv(ROOT / "reports" / split / "evaluation" / "summary.csv")
-    everyone = summary[summary["slice"] == "all"].set_index(["system", "metric"])
+    everyone = measured.set_index(["system", "metric"])
     lines = [
         f"**{split}**, {int(everyone['n'].max()):,} users",
         "",
@@ -173,7 +173,19 @@ def ann() -> str:
 
 def results() -> str:
     """Of both splits."""
-    return "\n\n".join(table(split) for split in SPLITS)
+    summaries = {
+        split: pd.read_csv(ROOT / "reports" / split / "evaluation" / "summary.csv") for split in SPLITS
+    }
+    return "\n\n".join(table(split, each[each["slice"] == "all"]) for split, each in summaries.items())
+
+
+def complete_journey() -> str:
+    """Of the preset of this name."""
+    run = read_json(ROOT / "reports" / "presets" / "complete-journey.json")
+    counted = ", ".join(f"{n:,} {name}" for name, n in run["data"].items())
+    tables = [table(split, pd.DataFrame(rows)) for split, rows in run["splits"].items()]
+    took = "" if run["from_cache"] else f"; trained in {run['seconds'] / 60:.0f} minutes on two cores"
+    return "\n\n".join([f"{counted}{took}.", *tables])
 
 
 BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
@@ -190,6 +202,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
+    COMPLETE_JOURNEY: {"complete-journey": complete_journey},
 }
 """What stands between marks of its name, by document."""
 

@@ -18,15 +18,21 @@ from recsys.parameters import overridden
 PARAMS = Path("params.yaml")
 
 
-def copy_sources(folder: Path) -> None:
-    """Every file that git tracks or would track, and nothing else; the folder is emptied first."""
+def copy_sources(folder: Path, without: Path) -> None:
+    """Every file that git tracks or would track, but those ``without``; the folder is emptied first.
+
+    Git is to see nothing of it.
+    """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
+    if folder.exists() and not (folder / PARAMS).is_file():
+        raise SystemExit(f"{folder} is there, and is no preset's: give params{folder}.yaml another name")
     shutil.rmtree(folder, ignore_errors=True)
     for name in filter(None, names):
-        if Path(name).is_file():
+        if Path(name).is_file() and not Path(name).is_relative_to(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(name, folder / name)
+    (folder / ".gitignore").write_text("*\n")
 
 
 def main() -> None:
@@ -36,7 +42,10 @@ def main() -> None:
     preset = parser.parse_args().preset
     folder, overrides = Path(f".{preset}"), Path(f"params.{preset}.yaml").read_text()
     params = overridden(yaml.safe_load(PARAMS.read_text()), yaml.safe_load(overrides) or {})
-    copy_sources(folder)
+    dataset = Path(str(params["data"]["dataset"]))
+    if dataset.is_dir():  # which may be large, and is read where it is
+        params["data"]["dataset"] = str(dataset.resolve())
+    copy_sources(folder, dataset)
     (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
     # Not a git repository of its own, and one cache for both.
     for option in ("core.no_scm=true", f"cache.dir={Path('.dvc/cache').resolve()}"):

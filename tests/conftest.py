@@ -77,7 +77,7 @@ def make_recommender(dataset: Dataset, split: str = "global_time") -> Recommende
     )
     ranker = Ranker(
         tasks=tuple(dataset.spec.tasks),
-        formula={"watched": 1, "liked": 0.5},
+        formula={task: 0.5**place for place, task in enumerate(dataset.spec.tasks)},
         embedding_dim=8,
         n_experts=2,
         widths=(16, 8),

@@ -15,3 +15,8 @@ def test_an_override_of_nothing_is_refused():
 
 def test_a_mapping_may_take_the_place_of_a_value():
     assert overridden({"days": None}, {"days": {"a": 1}}) == {"days": {"a": 1}}
+
+
+def test_null_takes_a_mapping_away_and_is_a_value_elsewhere():
+    params = {"splits": {"a": {"x": 1}, "b": {}}, "days": 3}
+    assert overridden(params, {"splits": {"a": None}, "days": None}) == {"splits": {"b": {}}, "days": None}

@@ -23,7 +23,7 @@ from wire import App, Reply, Request, RequestError, Route
 
 from recsys.lists import LISTS, lists_in
 from recsys.release import RECOMMENDER, ReleaseError, load
-from recsys.serving import Answer, Ask, Live
+from recsys.serving import Answer, Ask, ContextError, Live
 from recsys.serving.replay import record
 from recsys.store import Event, Store, StoreError, decode
 
@@ -58,9 +58,16 @@ class Service:
             self.log.close()
 
     async def recommend(self, request: Request[bodies.Recommend]) -> Reply:
-        body = request.body
-        ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, self._now(body.context.now))
-        return await self._answered(self.live, ask)
+        body, live = request.body, self.live
+        now, told = self._now(body.context.now), body.context.columns
+        if told:
+            try:
+                live.recommender.check_context(told)
+            except ContextError as error:
+                raise RequestError(422, f"context.columns: {error}") from error
+        context = tuple(sorted(told.items()))
+        ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, now, context)
+        return await self._answered(live, ask)
 
     async def batch(self, request: Request[bodies.Batch]) -> Reply:
         body, live, now = request.body, self.live, self._now(None)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-MOST_ITEMS, MOST_PAGES, MOST_IDS, MOST_EVENTS, MOST_USERS = 100, 20, 1000, 100, 100
+MOST_ITEMS, MOST_PAGES, MOST_IDS, MOST_EVENTS, MOST_USERS, MOST_COLUMNS = 100, 20, 1000, 100, 100, 50
 LONGEST_ID = 256
 LAST_MOMENT = 1 << 40
 """Seconds since 1970: what lies beyond is no time."""
@@ -17,9 +17,16 @@ def _id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _word(value: Any) -> Any:
+    """Yes and no are the words that files have."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Id = Annotated[Text, BeforeValidator(_id, json_schema_input_type=Text | int)]
 K = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Items in the list.")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Told = Annotated[Text | Number, BeforeValidator(_word, json_schema_input_type=Text | Number | bool)]
 Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT, description="Seconds since 1970.")]
 
 
@@ -31,6 +38,11 @@ class Context(_Body):
     """What the page knows of the moment."""
 
     now: Moment | None = Field(None, description="When it is; the service's clock where not given.")
+    columns: dict[Text, Told] = Field(
+        {},
+        max_length=MOST_COLUMNS,
+        description="What it knows beside: device, tab, region, as the data set calls them.",
+    )
 
 
 class Recommend(_Body):
@@ -41,7 +53,7 @@ class Recommend(_Body):
     user_id: Id
     k: K = 20
     page: int = Field(0, ge=0, lt=MOST_PAGES, description="0 is the first; pages do not overlap.")
-    context: Context = Context(now=None)
+    context: Context = Context(now=None, columns={})
     exclude: tuple[Id, ...] = Field((), max_length=MOST_IDS, description="Items that are not wanted.")
     explain: bool = Field(False, description="Say of each item why it is there.")
 

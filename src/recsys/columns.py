@@ -12,6 +12,10 @@ POSITIVE = "positive"
 """Whether the interaction counts as a sign of interest."""
 LABEL_PREFIX = "label_"
 """Tasks' labels are columns ``label_<task>``."""
+ACTIVITY = "history_length", "since_last", "since_first"
+"""What is told of a request's history."""
+CONTEXT_PREFIX = "context_"
+"""What was known of the request is columns ``context_<name>``."""
 
 RANK = "rank"
 SCORE = "score"
@@ -22,6 +26,11 @@ SPLIT = "split"
 SYSTEM = "system"
 SLICE = "slice"
 METRIC = "metric"
+
+
+def context(name: str) -> str:
+    """Column of a context in the interactions table."""
+    return CONTEXT_PREFIX + name
 
 
 def label(task: str) -> str:

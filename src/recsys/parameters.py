@@ -11,7 +11,7 @@ class ParameterError(Exception):
 
 
 def overridden(params: Mapping[str, Any], overrides: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """``params`` with the values of ``overrides``, mapping within mapping.
+    """``params`` with the values of ``overrides``, mapping within mapping; null takes a mapping away.
 
     A name that ``params`` does not have raises ParameterError: it would be an override of nothing.
     """
@@ -19,6 +19,10 @@ def overridden(params: Mapping[str, Any], overrides: Mapping[str, Any], path: st
     for name, value in overrides.items():
         if name not in params:
             raise ParameterError(f"there is no {path}{name} to override")
-        both = isinstance(value, Mapping) and isinstance(params[name], Mapping)
-        result[name] = overridden(params[name], value, f"{path}{name}.") if both else value
+        if isinstance(params[name], Mapping) and value is None:
+            del result[name]
+        elif isinstance(params[name], Mapping) and isinstance(value, Mapping):
+            result[name] = overridden(params[name], value, f"{path}{name}.")
+        else:
+            result[name] = value
     return result

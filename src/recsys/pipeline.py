@@ -15,7 +15,10 @@ from threadpoolctl import threadpool_limits
 from recsys.artifacts import read_json, write_json
 from recsys.business_rules import Rules
 from recsys.catalogue import Catalogue
+from recsys.columns import ACTIVITY, TIMESTAMP
 from recsys.features.candidates import CandidateFeatures
+from recsys.features.spec import REQUEST
+from recsys.features.values import FeatureError
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
 from recsys.recall.merge import Gains, Method, merge
@@ -32,6 +35,10 @@ FALLBACK = "popular"
 FULL, UNRANKED = "full", "unranked"
 RELATED = ("item_cf", "swing")
 """Channels with a table of similar items; the first that is asked says what goes with what."""
+
+
+class ContextError(Exception):
+    """A request tells what nothing reads; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,21 @@ class Recommender:
         """The moment a request is made where none is given: one second after the newest event."""
         return int(self.past.timestamp.max(initial=-1)) + 1
 
+    def check_context(self, told: Mapping[str, str | float]) -> None:
+        """ContextError where no feature reads this of a request, or not such a value."""
+        spec = self.ranker.inputs_.spec
+        known = [name for name in spec.asked if name not in (TIMESTAMP, *ACTIVITY)]
+        for name in told:
+            if name not in known:
+                raise ContextError(f"there is no context {name!r}, only {', '.join(known) or 'the moment'}")
+        frame = {name: np.array([value], dtype=object) for name, value in told.items()}
+        for column in spec.for_entity(REQUEST).columns:
+            if set(column.column.sources) <= frame.keys():
+                try:
+                    column.encode(frame)
+                except FeatureError as error:
+                    raise ContextError(str(error)) from error
+
     def requests(self, users: np.ndarray, now: np.ndarray | int | None = None) -> Requests:
         """Make requests of ``users`` (n,), PAD for unknown.
 
@@ -210,9 +232,9 @@ class Recommender:
         """Candidates from ``lists`` made before, one for each request, without what is seen by now."""
         merged = MergedCandidates.none(tuple(self.channels), len(lists), max(k, lists.items.shape[1]))
         for row, (items, scores) in enumerate(zip(lists.items, lists.scores, strict=True)):
-            n, history = int((items != PAD).sum()), requests.history[row : row + 1]
+            n, seen = int((items != PAD).sum()), requests.seen[row : row + 1]
             unseen = first_unseen(
-                items[:n], scores[:n], len(self.catalogue.items), history, merged.items.shape[1]
+                items[:n], scores[:n], len(self.catalogue.items), seen, merged.items.shape[1]
             )
             merged.items[row], merged.scores[row] = unseen.items[0], unseen.scores[0]
         return merged
@@ -297,7 +319,7 @@ class Recommender:
     def save(self, folder: Path) -> None:
         """Write everything that answering needs: of the past no labels, and user after user."""
         self.catalogue.save(folder / "catalogue")
-        replace(self.past, labels={}).user_after_user().save(folder / "past.npz")
+        replace(self.past, labels={}, context={}).user_after_user().save(folder / "past.npz")
         for name, each in self.channels.items():
             each.save(folder / "channels" / name)
         self.features.save(folder / "features")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from recsys.pipeline import FALLBACK, Recommendations, Recommender
+from recsys.recall.again import AgainRecall
 from recsys.rerank import Move
 from recsys.types import PAD
 
 LISTED = "listed"
 """What no channel found, because it was looked up."""
 OF_CHANNEL = {
+    AgainRecall.name: "you had it before",
     "item_cf": "goes with what you have had",
     "user_cf": "people with your taste had it lately",
     "swing": "goes with what you have had",
@@ -53,7 +55,7 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
         found = ranks[row, place, best[row, place]] < NOWHERE
         channel = shown.merged.channels[best[row, place]] if found else LISTED
         sentence = OF_CHANNEL.get(channel, channel)
-        if channel != FALLBACK and because[row, place] != PAD:
+        if channel not in (AgainRecall.name, FALLBACK) and because[row, place] != PAD:
             sentence = f"because you had {recommender.catalogue.titles[because[row, place]]}"
         move = OF_MOVE.get(Move(shown.moves[row, place]))
         sentences[row, place] = f"{sentence}; {move}" if move else sentence

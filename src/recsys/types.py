@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
@@ -97,7 +97,9 @@ class Interactions:
     """Who met which item, when: rows in the order of time, ties in the order the data stage drew.
 
     ``user_idx`` and ``item_idx`` (int32) are row numbers of the vocabularies, ``timestamp`` is
-    int64 seconds, ``value`` float32, ``labels`` one float32 array a task.
+    int64 seconds, ``value`` float32, ``labels`` one float32 array a task, ``context`` what the page knew
+    when it asked (float64 or str with None) by name. What a user has met may be recommended again where
+    ``seen_return``.
     """
 
     user_idx: np.ndarray
@@ -107,6 +109,8 @@ class Interactions:
     labels: Mapping[str, np.ndarray]
     n_users: int
     n_items: int
+    seen_return: bool = False
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.user_idx)
@@ -120,6 +124,7 @@ class Interactions:
             timestamp=self.timestamp[rows],
             value=self.value[rows],
             labels={task: label[rows] for task, label in self.labels.items()},
+            context={name: told[rows] for name, told in self.context.items()},
         )
 
     @cached_property
@@ -140,7 +145,7 @@ class Interactions:
 
     @cached_property
     def _sorted(self) -> Histories:
-        rows = replace(self, labels={}).user_after_user()
+        rows = replace(self, labels={}, context={}).user_after_user()
         return Histories(rows.item_idx, rows.timestamp, rows.value, self.offsets[:-1], self.offsets[1:])
 
     def histories(self, users: np.ndarray) -> Histories:
@@ -167,9 +172,9 @@ class Interactions:
         return met
 
     def save(self, path: Path) -> None:
-        """Write one ``.npz``."""
+        """Write one ``.npz``, without the context: nobody who answers needs that of the past."""
         arrays = {name: getattr(self, name) for name in ("user_idx", "item_idx", "timestamp", "value")}
-        sizes = {"n_users": np.array(self.n_users), "n_items": np.array(self.n_items)}
+        sizes = {name: np.array(getattr(self, name)) for name in ("n_users", "n_items", "seen_return")}
         write_arrays(path, {**arrays, **sizes, **{label(task): each for task, each in self.labels.items()}})
 
     @classmethod
@@ -177,34 +182,53 @@ class Interactions:
         """Read what `save` wrote."""
         arrays = read_arrays(path)
         n_users, n_items = int(arrays.pop("n_users")), int(arrays.pop("n_items"))
+        seen_return = bool(arrays.pop("seen_return", False))
         tasks = [name for name in arrays if name.startswith(LABEL_PREFIX)]
         labels = {name.removeprefix(LABEL_PREFIX): arrays.pop(name) for name in tasks}
-        return cls(**arrays, labels=labels, n_users=n_users, n_items=n_items)
+        return cls(
+            user_idx=arrays["user_idx"],
+            item_idx=arrays["item_idx"],
+            timestamp=arrays["timestamp"],
+            value=arrays["value"],
+            labels=labels,
+            n_users=n_users,
+            n_items=n_items,
+            seen_return=seen_return,
+        )
 
 
 @dataclass(frozen=True)
 class Requests:
     """A batch of users at the moment they ask: all that serving knows of them.
 
-    ``users`` (n,) int64, PAD for unknown; ``now`` (n,) int64 seconds; one history each.
+    ``users`` (n,) int64, PAD for unknown; ``now`` (n,) int64 seconds; one history each, whose items no list
+    holds unless ``seen_return``. Of the ``context`` (n,) by name, what is not told is unknown.
     """
 
     users: np.ndarray
     now: np.ndarray
     history: Histories
+    seen_return: bool = False
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Requests:
-        return Requests(self.users[rows], self.now[rows], self.history[rows])
+        context = {name: told[rows] for name, told in self.context.items()}
+        return Requests(self.users[rows], self.now[rows], self.history[rows], self.seen_return, context)
+
+    @property
+    def seen(self) -> Histories:
+        """What no list may hold."""
+        return replace(self.history, ends=self.history.starts) if self.seen_return else self.history
 
     @classmethod
     def of(cls, users: np.ndarray, past: Interactions, now: np.ndarray | int) -> Requests:
         """Requests of ``users`` at ``now`` whose history is all of ``past``."""
         users = np.asarray(users, dtype=np.int64)
         moments = np.broadcast_to(np.asarray(now, dtype=np.int64), users.shape)
-        return cls(users, moments, past.histories(users))
+        return cls(users, moments, past.histories(users), past.seen_return)
 
 
 @dataclass(frozen=True)
@@ -297,7 +321,7 @@ class WarmStart(Generic[Model]):
 class Recall(Protocol):
     """A recall channel: fitted on interactions, it answers requests with candidates.
 
-    ``recall`` never returns what ``requests.history`` holds, answers a batch as it would one by
+    ``recall`` never returns what ``requests.seen`` holds, answers a batch as it would one by
     one, and gives an empty row (all PAD) where it knows nothing of the user.
     """
 

@@ -42,7 +42,7 @@ def test_a_spec_survives_json(folder):
         ({"interactions.columns.user_id": None}, r"interactions\.columns\.user_id: Field required"),
         ({"interactions.colums": {}}, r"interactions\.colums: Extra inputs"),
         ({f"{AGE}.encoder": None}, r"users\.attributes\.age\.encoder: Field required"),
-        ({f"{AGE}.type": "date"}, r"users\.attributes\.age\.type: .*'number' or 'category'"),
+        ({f"{AGE}.type": "date"}, r"users\.attributes\.age\.type: .*'number', 'category' or 'labels'"),
         (
             {"interactions.columns.timestamp": {"column": "t", "unit": "h"}},
             r"interactions\.columns\.timestamp\.unit: .*'s', 'ms' or 'iso'",
@@ -53,9 +53,11 @@ def test_a_spec_survives_json(folder):
             r"tasks\.liked\.rule: 'stars' is not a feedback column \(value\)",
         ),
         (
-            {"tasks.long": {"kind": "numeric", "rule": "seconds"}},
+            {"tasks.long": {"kind": "numeric", "rule": "seconds", "full": 60}},
             r"tasks\.long\.rule: 'seconds' is not a feedback",
         ),
+        ({"tasks.stars": {"kind": "numeric", "rule": "value"}}, r"tasks\.stars: a numeric task needs `full`"),
+        ({"tasks.liked.full": 5}, r"tasks\.liked: a numeric task needs `full`.* a binary one has none"),
         (
             {"interactions.positive": "rating > 4"},
             r"interactions\.positive: 'rating' is not a feedback column",
@@ -97,9 +99,37 @@ def test_a_feature_that_is_feedback_is_refused(folder, respec, place, attribute)
         read(folder)
 
 
-def test_a_request_knows_nothing_but_its_moment(folder, respec):
+def test_a_request_knows_nothing_but_its_moment_and_its_context(folder, respec):
     respec({"request.attributes.item": {"column": "item_id", "encoder": "hash"}})
-    with pytest.raises(DataError, match=r"request\.attributes\.item: column must be 'timestamp'"):
+    told = r"request\.attributes\.item: no request tells 'item_id'; interactions have timestamp$"
+    with pytest.raises(DataError, match=told):
+        read(folder)
+    respec({"interactions.columns.context": {"device": "device"}})
+    with pytest.raises(DataError, match=r"interactions have timestamp, device$"):
+        read(folder)
+    respec({"request.attributes.item": {"column": "device", "encoder": "hash"}})
+    sources = {feature.name: feature.options["source"] for feature in read(folder).attributes("request")}
+    assert sources == {"item": "device", "time_of_day": "timestamp", "day_of_week": "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ({"what": "item_id"}, "context.what: column 'item_id' has another role"),
+        ({"history_length": "device"}, "'history_length' cannot name a context"),
+        ({"timestamp": "device"}, "'timestamp' cannot name a context"),
+        ({"a b": "device"}, "'a b' cannot name a context"),
+    ],
+)
+def test_the_answer_is_no_context_and_names_are_not_taken(folder, respec, context, told):
+    respec({"interactions.columns.context": context})
+    with pytest.raises(DataError, match=told):
+        read(folder)
+
+
+def test_what_is_known_only_after_the_event_is_no_context(folder, respec):
+    respec({"interactions.columns.context": {"stars": "rating"}})
+    with pytest.raises(DataError, match=r"context\.stars: column 'rating' is feedback"):
         read(folder)
 
 

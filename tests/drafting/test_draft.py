@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from recsys.cli import main
 from recsys.data import prepare
-from recsys.data.report import DataError
 from recsys.data.spec import FILE_NAME, DatasetSpec
 from recsys.drafting import draft
+from recsys.drafting.column import words
 from recsys.drafting.draft import ITEMS, USERS
-from recsys.drafting.look import words
+from recsys.parameters import overridden
 
 N = 400
 
@@ -100,13 +100,63 @@ def test_who_meets_items_again_is_told_and_names_that_two_tables_share_are_told_
     assert spec.items.category == "item_type"
 
 
-def test_without_moments_the_draft_asks_for_them_and_does_not_pass_for_a_data_set(tmp_path, events):
+def test_days_in_files_of_their_own_are_one_table(drafted, events):
+    days = {f"log-2020-01-{number:02d}.csv": events[number::3] for number in range(3)}
+    spec = drafted({**days, "users.csv": pd.DataFrame({"user_id": np.arange(1, 50), "age": 30})})
+    assert spec.interactions.file == "log-*.csv"
+    assert spec.users.file == "users.csv"
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path, drafted, events):
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "_SUCCESS").touch()
+    parts = {f"events/part-{name}.parquet": events[number::2] for number, name in enumerate(["ab1", "9cd"])}
+    assert drafted(parts).interactions.file == "events/*.parquet"
+
+
+def test_names_that_differ_by_a_number_but_not_their_columns_are_two_tables(drafted, events):
+    users = pd.DataFrame({"user_id": np.arange(1, 50), "age": np.arange(49)})
+    spec = drafted({"table1.csv": events, "table2.csv": users})
+    assert (spec.interactions.file, spec.users.file) == ("table1.csv", "table2.csv")
+
+
+def test_compressed_json_lines_with_lists_and_flags_are_known(tmp_path, drafted, events):
+    events["clicked"] = np.arange(N) % 2 == 0
+    items = pd.DataFrame({"item_id": [f"a{n}" for n in range(1, 30)]})
+    items["topics"] = [["sport", "news"] if n % 2 else [] for n in range(29)]
+    for name, frame in {"log": events, "items": items}.items():
+        frame.to_json(tmp_path / f"{name}.jsonl.gz", orient="records", lines=True)
+    spec = drafted({})
+    assert (spec.interactions.file, spec.interactions.format) == ("log.jsonl.gz", "jsonl")
+    assert spec.interactions.positive == "clicked == 1"
+    assert spec.items.attributes["topics"].kind == "labels"
+
+
+def test_what_is_known_only_afterwards_is_no_context_and_no_attribute(drafted, events):
+    events["page_views"], events["time_on_page"], events["device"] = 3, np.arange(N) % 7, "phone"
+    events["price"] = np.arange(N) % 5 + 0.5
+    items = pd.DataFrame(
+        {"item_id": [f"a{n}" for n in range(1, 30)], "price": np.arange(29), "kind": ["a"] * 29}
+    )
+    spec = drafted({"orders.csv": events, "items.csv": items})
+    assert list(spec.interactions.columns.context) == ["device"]
+    assert {"page_views", "time_on_page", "price"} <= spec.interactions.columns.feedback.keys()
+    assert list(spec.items.attributes) == ["kind"]
+
+
+def test_json_that_is_no_table_is_not_used(tmp_path, drafted, events):
+    (tmp_path / "metadata.json").write_text('{\n  "made": "today"\n}\n')
+    drafted({"log.csv": events})
+    assert "# Not used: metadata.json" in (tmp_path / FILE_NAME).read_text()
+
+
+def test_without_moments_the_draft_asks_for_them_and_the_check_tells_what_is_lost(tmp_path, events):
     events.drop(columns="timestamp").to_csv(tmp_path / "log.csv", index=False)
     text = draft(tmp_path)
     assert "No column of moments was found" in text
     (tmp_path / FILE_NAME).write_text(text)
-    with pytest.raises(DataError, match=r"interactions\.columns\.timestamp"):
-        prepare.check(tmp_path)
+    (told,) = prepare.check(tmp_path).notes
+    assert told.startswith("there are no timestamps")
 
 
 @pytest.mark.parametrize(
@@ -154,3 +204,53 @@ def test_whatever_columns_are_called_the_draft_is_yaml(names, text):
     assert told["interactions"]["columns"]["timestamp"] == {"column": "timestamp", "unit": "s"}
     attributes = told["items"].get("attributes", {})
     assert {each.get("column", name) for name, each in attributes.items()} <= set(names)
+
+
+@pytest.fixture
+def repository(tmp_path_factory, monkeypatch):
+    """A folder that looks like the root of the repository."""
+    folder = tmp_path_factory.mktemp("repository")
+    (folder / "dvc.yaml").touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def initialized(repository, frame, request):
+    """The preset that `recsys data init` writes beside ``dataset.yaml``, over the default parameters."""
+    (repository / "mine").mkdir()
+    frame.to_csv(repository / "mine" / "log.csv", index=False)
+    assert main(["data", "init", "mine"]) == 0
+    params = yaml.safe_load((request.config.rootpath / "params.yaml").read_text())
+    return overridden(params, yaml.safe_load((repository / "params.mine.yaml").read_text()))
+
+
+def test_a_preset_is_drafted_at_the_root_of_the_repository(repository, events, request):
+    events["clicked"] = np.arange(N) % 3 == 0
+    params = initialized(repository, events, request)
+    assert params["data"]["dataset"] == "mine"
+    assert params["mmoe"]["ranker"]["formula"] == {"clicked": 1.0}
+    assert params["cf"]["segment"] is None
+    assert set(params["data"]["splits"]) == {"global_time", "leave_last_out"}
+    before = (repository / "params.mine.yaml").read_text()
+    (repository / "mine" / FILE_NAME).unlink()
+    assert main(["data", "init", "mine"]) == 2
+    assert (repository / "params.mine.yaml").read_text() == before
+    assert not (repository / "mine" / FILE_NAME).exists()
+
+
+def test_a_preset_of_any_folder_is_yaml(repository, events, request):
+    (repository / "2024").mkdir()
+    events.to_csv(repository / "2024" / "log.csv", index=False)
+    assert main(["data", "init", "2024"]) == 0
+    assert yaml.safe_load((repository / "params.2024.yaml").read_text())["data"]["dataset"] == "2024"
+
+
+def test_the_preset_asks_again_where_items_return(repository, events, request):
+    params = initialized(repository, events.assign(item_id=events["user_id"] % 3), request)
+    assert "again" in params["merging"]["channels"]
+
+
+def test_the_preset_cuts_no_moments_where_there_are_none(repository, events, request):
+    params = initialized(repository, events.drop(columns="timestamp"), request)
+    assert list(params["data"]["splits"]) == ["leave_last_out"]
+    assert params["release"]["split"] == "leave_last_out"

@@ -108,6 +108,7 @@ def test_similar_items_and_an_unknown_one(running):
         ("/recommend", {"user_id": "u1", "exclude": ["i"] * (MOST_IDS + 1)}, "exclude: "),
         ("/recommend", {"user_id": "u1", "colour": "red"}, "colour: Extra inputs"),
         ("/recommend", {"user_id": "u1", "context": {"now": -5}}, "context.now: "),
+        ("/recommend", {"user_id": "u1", "context": {"columns": {"device": "phone"}}}, "no context 'device'"),
         ("/events", {"user_id": "u1", "events": []}, "events: "),
         ("/events", {"user_id": "u1", "events": [{"item_id": "i", "value": 1e300}]}, "events.0.value: "),
         ("/batch", {"user_ids": []}, "user_ids: "),

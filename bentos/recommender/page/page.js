@@ -70,7 +70,7 @@ async function watch(item) {
   await ask("events", { user_id: user, events: [{ item_id: item.item_id }] });
   watched.unshift(item.item_id);
   $("seen").hidden = false;
-  $("seen").textContent = `You just watched: ${watched.join(" · ")}`;
+  $("seen").textContent = `You just had: ${watched.join(" · ")}`;
   await recommend(0);
   $("status").textContent = "The list has moved.";
   $("list").querySelector("button")?.focus();

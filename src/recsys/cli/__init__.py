@@ -26,6 +26,7 @@ EXPECTED = {
     "recsys.business_rules": "RulesError",
     "recsys.capacity.model": "CapacityError",
     "recsys.features.values": "FeatureError",
+    "recsys.pipeline": "ContextError",
 }
 """Errors whose message says all that a person needs, by module."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +59,10 @@ def recommend(
             help="Moment of the request (UTC); a second after the release's newest event if not given.",
         ),
     ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", metavar="NAME=VALUE", help="With --user: what the page knows; repeatable."),
+    ] = None,
     release: ReleaseName = None,
     releases: Releases = RELEASES,
 ) -> None:
@@ -68,6 +74,7 @@ def recommend(
     Examples:
       recsys recommend --user 42 --k 10
       recsys recommend --user 42 --explain
+      recsys recommend --user 42 --context device=mobile
       recsys recommend --user 42 --json --release 0f3a9c61b2d4
       recsys recommend --all --k 20 --out lists.parquet
     """  # noqa: D301
@@ -75,10 +82,12 @@ def recommend(
     if user is not None and not everyone:
         if out is not None:
             raise ArgumentError("--out goes with --all")
-        _to_one(load_recommender(release, releases), user, k, at, explain, as_json)
+        _to_one(load_recommender(release, releases), user, k, at, _named(context or []), explain, as_json)
     elif everyone and user is None:
-        if out is None or explain or as_json:
-            raise ArgumentError("--all needs --out FILE, and takes neither --explain nor --json")
+        if out is None or explain or as_json or context:
+            raise ArgumentError(
+                "--all needs --out FILE, and takes neither --explain nor --json nor --context"
+            )
         if out.suffix not in FORMATS or out.is_dir():
             raise ArgumentError(f"--out {out} is no file that ends in {' or '.join(FORMATS)}")
         from recsys.cli.export import export
@@ -88,16 +97,33 @@ def recommend(
         raise ArgumentError("give either --user ID or --all")
 
 
+def _named(told: list[str]) -> dict[str, str]:
+    """Values of NAME=VALUE by name."""
+    if wrong := [each for each in told if "=" not in each]:
+        raise ArgumentError(f"--context {wrong[0]} is not NAME=VALUE")
+    return dict(each.split("=", 1) for each in told)
+
+
 def _to_one(
-    recommender: Recommender, user: str, k: int, now: int | None, explain: bool, as_json: bool
+    recommender: Recommender,
+    user: str,
+    k: int,
+    now: int | None,
+    context: Mapping[str, str],
+    explain: bool,
+    as_json: bool,
 ) -> None:
+    import numpy as np
+
     from recsys.cli.shown import lines
     from recsys.entries import entries
     from recsys.pipeline import FALLBACK
     from recsys.types import PAD
 
     users = recommender.catalogue.users.encode([user])
-    shown = recommender.recommend(recommender.requests(users, now), k)
+    recommender.check_context(context)
+    told = {name: np.array([value], dtype=object) for name, value in context.items()}
+    shown = recommender.recommend(replace(recommender.requests(users, now), context=told), k)
     served_by = str(shown.served_by[0])
     if served_by == FALLBACK:
         why = "is unknown" if users[0] == PAD else "has too little history to go by"

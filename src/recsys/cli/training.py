@@ -128,7 +128,7 @@ def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, R
         if live is None:
             raise ArgumentError("no release answers yet that partial training could go on from")
         shutil.rmtree(PARTIAL, ignore_errors=True)
-        _run(*REPRODUCE, "data")
+        _prepare(root)
         _run("python", "notebooks/run.py", "partial")
     else:
         if preset:
@@ -143,7 +143,7 @@ def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, R
 
 def _reproduce(root: Path) -> None:
     """All stages; splits need nothing of each other, and run side by side."""
-    _run(*REPRODUCE, "data", cwd=root)
+    _prepare(root)
     told = subprocess.run(
         ["dvc", "stage", "list", "--name-only"], cwd=root, env=_environment(), capture_output=True, check=True
     )
@@ -158,6 +158,15 @@ def _reproduce(root: Path) -> None:
     if failed := [command for command, each in zip(commands, running, strict=True) if each.wait()]:
         raise TrainingError(f"{' '.join(failed[0][:4])} failed")
     _run(*REPRODUCE, cwd=root)
+
+
+def _prepare(root: Path) -> None:
+    """The stage ``data``; of files of one's own DVC does not know whether they changed."""
+    import yaml
+
+    dataset = yaml.safe_load((root / "params.yaml").read_text())["data"]["dataset"]
+    own = (root / str(dataset)).is_dir()
+    _run(*REPRODUCE, *(["--force", "--single-item"] if own else []), "data", cwd=root)
 
 
 def _run(*command: str, cwd: Path = Path()) -> None:

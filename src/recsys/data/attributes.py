@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from recsys.columns import ITEM_ID, TIMESTAMP, TITLE, USER_ID
 
@@ -24,19 +24,19 @@ class Feature(Strict):
     name: str = Field(default="", exclude=True)  # the yaml has it as the key
     encoder: str
     group: str = ""
-    options: dict[str, JsonValue] = Field(default={}, validate_default=True)
+    options: dict[str, JsonValue] = Field(default={})
 
 
 class Attribute(Feature):
     """A column of users or items: a number, a category, or several labels.
 
-    Labels are split at ``separator``, or are the names of those ``flags`` columns that hold 1.
-    ``extract`` keeps what its one group matches in ``column``; that is the attribute's own name if not
-    given.
+    Labels are split at ``separator``, or are the names of those ``flags`` columns that hold 1, or stand as a
+    list in a cell of Parquet or JSON (``type: labels``). ``extract`` keeps what its one group matches in
+    ``column``; that is the attribute's own name if not given.
     """
 
     column: str = ""
-    type: Literal["number", "category"] = "category"
+    type: Kind = "category"
     separator: str | None = None
     flags: tuple[str, ...] = ()
     extract: str | None = None
@@ -44,8 +44,10 @@ class Attribute(Feature):
     @model_validator(mode="after")
     def _one_way_to_read_it(self) -> Self:
         several = self.separator is not None or bool(self.flags)
-        if several and (self.type == "number" or self.extract is not None):
-            raise ValueError("separator and flags go with neither type: number nor extract")
+        if several and (self.type != "category" or self.extract is not None):
+            raise ValueError("separator and flags go with neither a type nor extract")
+        if self.type == "labels" and self.extract is not None:
+            raise ValueError("extract does not go with type: labels")
         if self.flags and (self.column or self.separator is not None):
             raise ValueError("flags goes with neither column nor separator")
         if self.separator == "":
@@ -72,18 +74,21 @@ def _groups(pattern: str) -> int:
         raise ValueError(f"extract {pattern!r} is not a regular expression ({error})") from error
 
 
-class Moment(Feature):
-    """An attribute of the request: of the moment alone, for nothing else is known before the event.
+class RequestFeature(Feature):
+    """An attribute of the request: of its moment, or of the context that ``column`` names.
 
-    Its option ``source`` tells the features stage to read it from the column of moments.
+    Nothing else is known before the event. The option ``source`` tells the features stage to read it there.
     """
 
     column: str = TIMESTAMP
 
-    @field_validator("options")
+    @model_validator(mode="before")
     @classmethod
-    def _read_from_the_moment(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return {**options, "source": TIMESTAMP}
+    def _read_from_its_column(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("options", {}), dict):
+            return given  # which is told of where it is validated
+        source = given.get("column", TIMESTAMP)
+        return {**given, "options": {**given.get("options", {}), "source": source}}
 
 
 _F = TypeVar("_F", bound=Feature)

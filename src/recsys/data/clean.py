@@ -9,19 +9,39 @@ import numpy as np
 import pandas as pd
 
 from recsys import columns
+from recsys.data.attributes import Attribute
 from recsys.data.report import DataReport, TableCount
 from recsys.data.rules import Rule
 from recsys.data.source import Source, read_source
-from recsys.data.spec import DatasetSpec, IdColumn, InteractionFile, ItemFile, UserFile
-from recsys.data.typed import Checks, attribute, ids, moments, numbers
+from recsys.data.spec import (
+    ContextColumn,
+    DatasetSpec,
+    IdColumn,
+    InteractionFile,
+    ItemFile,
+    TimeColumn,
+    UserFile,
+)
+from recsys.data.typed import UNITS, Checks, attribute, ids, moments, numbers, unit_of
+
+NO_MOMENT = 946_688_399
+"""2000-01-01T00:59:59 in seconds: when all happened of which nobody knows when.
+
+The second after it is a full hour, as of which features count what is known.
+"""
+NO_TIME = (
+    "there are no timestamps: the order of a user's interactions is drawn, a pair that comes again counts "
+    "once, what depends on time (sequences, decay, popular of the last days) says nothing, and only "
+    "leave_last_out can be cut (params.yaml: data.splits, release.split)"
+)
 
 
 @dataclass(frozen=True)
 class Tables:
     """A clean data set. Rows of ``users`` and ``items`` are in the order of their ids.
 
-    ``events`` has user_idx and item_idx (row numbers of the two), timestamp, value, positive and a
-    label a task.
+    ``events`` has user_idx and item_idx (row numbers of the two), timestamp, value, positive, a label a task
+    and what is known of the request.
     """
 
     users: pd.DataFrame
@@ -37,30 +57,69 @@ def read_tables(spec: DatasetSpec, folder: Path) -> tuple[Tables, DataReport]:
     """
     checks = Checks(spec.bad_rows_limit)
     counts: list[TableCount] = []
-    users, items = (
-        _read_entities(folder, file, part, checks, counts) if file else None
-        for file, part in ((spec.users, "users"), (spec.items, "items"))
-    )
+    users = _listed("users", columns.USER_ID, folder, spec.users, checks, counts)
+    items = _listed("items", columns.ITEM_ID, folder, spec.items, checks, counts)
     source = read_source(folder, spec.interactions, _interaction_columns(spec.interactions))
     tables = _interactions(_Rows(source, checks), spec, users, items)
     counts.append(_count(source, tables.events))
-    return tables, DataReport(name=spec.name, tables=tuple(counts), findings=tuple(checks.findings))
+    notes = () if spec.interactions.columns.timestamp else (NO_TIME,)
+    report = DataReport(name=spec.name, tables=tuple(counts), findings=tuple(checks.findings), notes=notes)
+    return tables, report
 
 
 def _count(source: Source, kept: pd.DataFrame) -> TableCount:
-    return TableCount(file=source.path.name, rows=len(source), kept=len(kept))
+    return TableCount(file=source.name, rows=len(source), kept=len(kept))
 
 
-def _read_entities(
-    folder: Path, file: UserFile, part: str, checks: Checks, counts: list[TableCount]
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Listed:
+    """Users or items of whom a file tells: nobody where there is none."""
+
+    part: str
+    id_column: str
+    file: UserFile | None
+    table: pd.DataFrame
+
+    def drop_others(self, rows: _Rows, column: str, codes: np.ndarray, names: pd.Index) -> None:
+        """Leave out ``rows`` of those who are not listed, where the list is said to be complete."""
+        if self.file is None or not self.file.complete:
+            return
+        other = np.append(~names.isin(self.table[self.id_column]), False)  # code -1, no id, was told before
+        advice = f"add a row to {self.file.file}, or say `complete: false` in {self.part}"
+        rows.drop(np.asarray(other[codes]), column, f"is not among the {self.part}", advice)
+
+    def with_others(self, met: pd.Index) -> pd.DataFrame:
+        """All who are listed or were ``met``; nothing is known of those who are not listed."""
+        others = met.difference(pd.Index(self.table[self.id_column]))
+        if self.file is not None and not len(others):
+            return self.table
+        added = pd.DataFrame({self.id_column: others.to_numpy()}, dtype=object)
+        if self.part == "items":
+            added[columns.TITLE] = added[self.id_column]
+        for name, given in (self.file.attributes if self.file else {}).items():
+            added[name] = _nothing(given, len(added))
+        table = pd.concat([self.table, added]) if len(self.table) else added
+        return table.sort_values(self.id_column, ignore_index=True)
+
+
+def _nothing(given: Attribute, n: int) -> pd.Series:
+    """Values of an attribute of which nothing is known."""
+    if given.kind == "number":
+        return pd.Series(np.full(n, np.nan))
+    return pd.Series([[] if given.kind == "labels" else None for _ in range(n)], dtype=object)
+
+
+def _listed(
+    part: str, id_column: str, folder: Path, file: UserFile | None, checks: Checks, counts: list[TableCount]
+) -> _Listed:
     """Users or items: id, title (items) and attributes."""
+    if file is None:
+        return _Listed(part, id_column, None, pd.DataFrame({id_column: []}, dtype=object))
     source = read_source(folder, file, _entity_columns(file, part))
     rows = _Rows(source, checks)
     codes, known = rows.ids(file.id)
-    rows.drop(pd.Series(codes).duplicated().to_numpy(), file.id.column, "stands in an earlier row")
-    is_items = isinstance(file, ItemFile)
-    id_column = columns.ITEM_ID if is_items else columns.USER_ID
+    twice = pd.Series(codes).duplicated().to_numpy()
+    rows.drop(twice, file.id.column, "stands in an earlier row", "an id has one row: only the first is kept")
     # Code -1, no id, takes the last one's: such rows are dropped below.
     table = pd.DataFrame({id_column: known.to_numpy()[codes]}, dtype=object)
     if isinstance(file, ItemFile):
@@ -69,7 +128,7 @@ def _read_entities(
         table[name] = attribute(source, given, checks)
     table = table[rows.good].sort_values(id_column, ignore_index=True)
     counts.append(_count(source, table))
-    return table
+    return _Listed(part, id_column, file, table)
 
 
 def _entity_columns(file: UserFile, part: str) -> dict[str, str]:
@@ -99,81 +158,93 @@ class _Rows:
     def __post_init__(self) -> None:
         self.good = np.ones(len(self.source), dtype=bool)
 
-    def drop(self, bad: np.ndarray, column: str, problem: str) -> None:
-        self.checks.drop(self.source, bad & self.good, column, problem)
+    def drop(self, bad: np.ndarray, column: str, problem: str, advice: str) -> None:
+        self.checks.drop(self.source, bad & self.good, column, problem, advice)
         self.good &= ~bad
 
     def ids(self, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
         codes, known = ids(self.source.cells[column.column], column)
-        self.drop(codes < 0, column.column, "is not an id")
+        self.drop(codes < 0, column.column, "is not an id", "every row needs one")
         return codes, known
 
 
 def _interaction_columns(file: InteractionFile) -> dict[str, str]:
     place, roles = "interactions.columns", file.columns
     wanted = {column: f"{place}.feedback.{name}" for name, column in roles.feedback.items()}
+    wanted |= {given.column: f"{place}.context.{name}" for name, given in roles.context.items()}
     if roles.value is not None:
         wanted[roles.value] = f"{place}.value"
     named = {"user_id": roles.user_id, "item_id": roles.item_id, "timestamp": roles.timestamp}
-    return wanted | {role.column: f"{place}.{name}" for name, role in named.items()}
+    return wanted | {role.column: f"{place}.{name}" for name, role in named.items() if role}
 
 
-def _interactions(
-    rows: _Rows, spec: DatasetSpec, users: pd.DataFrame | None, items: pd.DataFrame | None
-) -> Tables:
-    cells, roles = rows.source.cells, spec.interactions.columns
+def _interactions(rows: _Rows, spec: DatasetSpec, users: _Listed, items: _Listed) -> Tables:
+    roles = spec.interactions.columns
     user_codes, user_ids = rows.ids(roles.user_id)
     item_codes, item_ids = rows.ids(roles.item_id)
-    timestamp, bad, problem = moments(cells[roles.timestamp.column], roles.timestamp)
-    rows.drop(bad, roles.timestamp.column, problem)
+    timestamp = _timestamps(rows, roles.timestamp)
     feedback = _feedback(rows, spec)
-    if users is not None:
-        rows.drop(
-            _orphans(user_codes, user_ids, users[columns.USER_ID]),
-            roles.user_id.column,
-            "is not among the users",
-        )
-    if items is not None:
-        rows.drop(
-            _orphans(item_codes, item_ids, items[columns.ITEM_ID]),
-            roles.item_id.column,
-            "is not among the items",
-        )
-    repeated = np.zeros(len(cells), dtype=bool)
+    users.drop_others(rows, roles.user_id.column, user_codes, user_ids)
+    items.drop_others(rows, roles.item_id.column, item_codes, item_ids)
+    derived = _derived(spec, feedback, len(rows.good))
     keys = pd.DataFrame({"user": user_codes, "item": item_codes, "timestamp": timestamp})
-    repeated[rows.good] = keys[rows.good].duplicated().to_numpy()
-    rows.drop(repeated, roles.item_id.column, "was met by this user at this moment in an earlier row")
-    if users is None:
-        users = _met(columns.USER_ID, user_codes[rows.good], user_ids)
-    if items is None:
-        items = _met(columns.ITEM_ID, item_codes[rows.good], item_ids)
-        items[columns.TITLE] = items[columns.ITEM_ID]
+    if roles.timestamp is None:  # of what was shown several times, that it was taken once is what counts
+        rows.good &= ~_repeated(keys, rows.good, ~derived[columns.POSITIVE])
+    problem = "was met by this user at this moment in an earlier row"
+    repeated = _repeated(keys, rows.good, np.zeros(len(keys), dtype=bool))
+    rows.drop(repeated, roles.item_id.column, problem, "only the first of them is kept")
+    all_users = users.with_others(user_ids[np.unique(user_codes[rows.good])])
+    all_items = items.with_others(item_ids[np.unique(item_codes[rows.good])])
     events = {
-        columns.USER_IDX: pd.Index(users[columns.USER_ID]).get_indexer(user_ids)[user_codes].astype(np.int32),
-        columns.ITEM_IDX: pd.Index(items[columns.ITEM_ID]).get_indexer(item_ids)[item_codes].astype(np.int32),
+        columns.USER_IDX: _numbered(all_users[columns.USER_ID], user_ids, user_codes),
+        columns.ITEM_IDX: _numbered(all_items[columns.ITEM_ID], item_ids, item_codes),
         columns.TIMESTAMP: timestamp,
-        **_derived(spec, feedback, len(cells)),
+        **derived,
+        **{columns.context(name): _context(rows, given) for name, given in roles.context.items()},
     }
-    return Tables(users, items, pd.DataFrame(events)[rows.good].reset_index(drop=True))
+    return Tables(all_users, all_items, pd.DataFrame(events)[rows.good].reset_index(drop=True))
 
 
-def _orphans(codes: np.ndarray, found: pd.Index, known: pd.Series) -> np.ndarray:
-    orphan = np.append(~found.isin(known), False)  # code -1, no id, was told before
-    return np.asarray(orphan[codes])
+def _repeated(keys: pd.DataFrame, good: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Which ``good`` rows have the keys of an earlier one; rows that come ``last`` are behind all others."""
+    order = np.argsort(last, kind="stable")
+    order = order[good[order]]
+    repeated = np.zeros(len(keys), dtype=bool)
+    repeated[order] = keys.iloc[order].duplicated().to_numpy()
+    return repeated
 
 
-def _met(column: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame:
-    """Table of those that interactions tell of, where no file does."""
-    met = names[np.unique(codes)]
-    return pd.DataFrame({column: met.sort_values().to_numpy()}, dtype=object)
+def _numbered(table: pd.Series, names: pd.Index, codes: np.ndarray) -> np.ndarray:
+    """Row in ``table`` of each code (n,) int32."""
+    return np.asarray(pd.Index(table).get_indexer(names)[codes].astype(np.int32))
+
+
+def _timestamps(rows: _Rows, column: TimeColumn | None) -> np.ndarray:
+    """int64 seconds; all of one moment where nobody knows when."""
+    if column is None:
+        return np.full(len(rows.good), NO_MOMENT, dtype=np.int64)
+    cells = rows.source.cells[column.column]
+    timestamp, bad = moments(cells, column.unit)
+    unit = unit_of(cells[bad])
+    advice = f"`unit: {unit}` reads most of them" if unit else "leave the row out, or mend it"
+    rows.drop(bad, column.column, f"is no moment from 1970 to 2200 in {UNITS[column.unit]}", advice)
+    return timestamp
 
 
 def _feedback(rows: _Rows, spec: DatasetSpec) -> dict[str, np.ndarray]:
     feedback = {}
     for name, column in spec.interactions.feedback.items():
         feedback[name], missing, wrong = numbers(rows.source.cells[column])
-        rows.drop(missing | wrong, column, "is not a number")
+        rows.drop(
+            missing | wrong, column, "is not a number", "feedback is told in numbers: 1 and 0 for yes and no"
+        )
     return feedback
+
+
+def _context(rows: _Rows, given: ContextColumn) -> pd.Series:
+    """float64 with NaN or str with None; what cannot be read is unknown."""
+    read = Attribute(name=given.column, type=given.type, encoder="")
+    return attribute(rows.source, read, rows.checks)
 
 
 def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
@@ -183,6 +254,9 @@ def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict
         columns.POSITIVE: Rule.parse(spec.interactions.positive).holds(feedback, n),
     }
     for name, task in spec.tasks.items():
-        label = Rule.parse(task.rule).holds(feedback, n) if task.kind == "binary" else feedback[task.rule]
+        if task.full is None:
+            label = Rule.parse(task.rule).holds(feedback, n)
+        else:
+            label = np.clip(feedback[task.rule] / task.full, 0, 1)
         made[columns.label(name)] = label.astype(np.float32)
     return made

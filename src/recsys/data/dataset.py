@@ -157,6 +157,7 @@ class Dataset:
                 columns.VALUE: self.events.value,
                 columns.POSITIVE: self.positive,
                 **{columns.label(task): label for task, label in self.events.labels.items()},
+                **{columns.context(name): pa.array(told) for name, told in self.events.context.items()},
             }
         )
 
@@ -179,6 +180,10 @@ def _interactions(events: pd.DataFrame, spec: DatasetSpec, n_users: int, n_items
         labels={task: events[columns.label(task)].to_numpy() for task in spec.tasks},
         n_users=n_users,
         n_items=n_items,
+        seen_return=spec.seen_items_return,
+        context={
+            name: events[columns.context(name)].to_numpy() for name in spec.interactions.columns.context
+        },
     )
 
 
@@ -194,22 +199,25 @@ def _write(path: Path, table: pa.Table) -> None:
 def _read_entities(path: Path) -> pd.DataFrame:
     """Texts and lists as Python's own: pandas would turn None to NaN and lists to arrays."""
     table = pq.read_table(path)
-    return pd.DataFrame(
-        {
-            name: column.to_numpy()
-            if pa.types.is_floating(column.type)
-            else pd.Series(column.to_pylist(), dtype=object)
-            for name, column in zip(table.column_names, table.columns, strict=True)
-        }
-    )
+    return pd.DataFrame({name: _plain(table[name]) for name in table.column_names})
+
+
+def _plain(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_floating(column.type):
+        return column.to_numpy()
+    return pd.Series(column.to_pylist(), dtype=object)
 
 
 def _read_events(path: Path, users: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
-    events = pq.read_table(path).to_pandas()
-    for id_column, idx_column, table in (
+    table = pq.read_table(path)
+    events = table.to_pandas()
+    for name in table.column_names:
+        if name.startswith(columns.CONTEXT_PREFIX):
+            events[name] = _plain(table[name])
+    for id_column, idx_column, entities in (
         (columns.USER_ID, columns.USER_IDX, users),
         (columns.ITEM_ID, columns.ITEM_IDX, items),
     ):
-        rows = pd.Index(table[id_column]).get_indexer(events[id_column].cat.categories.astype(object))
+        rows = pd.Index(entities[id_column]).get_indexer(events[id_column].cat.categories.astype(object))
         events[idx_column] = rows[events[id_column].cat.codes].astype(np.int32)
     return pd.DataFrame(events)

@@ -16,7 +16,7 @@ from recsys.data.fetch import fetch
 from recsys.data.report import DataError, DataReport
 from recsys.data.sample import sample_users
 from recsys.data.spec import FILE_NAME, DatasetSpec
-from recsys.data.split import SPLITS, make_splits
+from recsys.data.split import SPLITS, LeaveLastOut, make_splits
 
 DATASETS = Path(__file__).parent / "datasets"
 DEFAULT_SPLITS: Mapping[str, Mapping[str, Any]] = {name: {} for name in SPLITS}
@@ -44,6 +44,8 @@ def prepare(
     ready = make_splits(splits)
     raw.mkdir(parents=True, exist_ok=True)  # though nothing may be fetched: the stage promises it
     spec, tables, report = _read(name_or_path, raw)
+    if spec.interactions.columns.timestamp is None and set(ready) != {LeaveLastOut.name}:
+        raise DataError(f"data.splits: {report.notes[0]}")
     if day is not None:
         tables = known_at_end_of(day, tables)
     if sample != 1:

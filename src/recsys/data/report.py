@@ -19,7 +19,7 @@ class _Frozen(BaseModel):
 class Finding(_Frozen):
     """One kind of bad rows in one column: ``count`` of them, the first few told in ``examples``.
 
-    ``action``: the whole row was ``dropped``, or only its cell ``emptied``.
+    ``action``: the whole row was ``dropped``, or only its cell ``emptied``; ``advice``: what may be done.
     """
 
     file: str
@@ -28,6 +28,7 @@ class Finding(_Frozen):
     action: Literal["dropped", "emptied"]
     count: int
     examples: tuple[str, ...]
+    advice: str
 
 
 class TableCount(_Frozen):
@@ -39,11 +40,12 @@ class TableCount(_Frozen):
 
 
 class DataReport(_Frozen):
-    """What reading a data set found."""
+    """What reading a data set found; ``notes`` tell what cannot be had from data of this kind."""
 
     name: str
     tables: tuple[TableCount, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Tell the report to a person, a line at a time."""
@@ -52,5 +54,7 @@ class DataReport(_Frozen):
         for finding in self.findings:
             yield f"{finding.file}: {finding.count:,} {finding.action}: {finding.column!r} {finding.problem}"
             yield from (f"  {example}" for example in finding.examples)
+            yield f"  -> {finding.advice}"
         if not self.findings:
             yield "nothing wrong was found"
+        yield from self.notes

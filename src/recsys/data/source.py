@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -16,90 +19,166 @@ import pyarrow.parquet as pq
 from recsys.data.report import DataError
 from recsys.data.spec import File
 
+UNREADABLE = (pa.ArrowException, pd.errors.ParserError, UnicodeError, LookupError, EOFError, OSError)
+"""What reading a damaged file raises."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """A file as read: ``cells`` holds the columns asked for, under their names in the file."""
+    """A file as read, or several of one pattern, in the order of their names, as if they were one.
+
+    ``cells`` holds the columns asked for, under their names in the file; file i of ``names``, all in
+    ``folder``, has its rows up to ``ends[i]``.
+    """
 
     file: File
-    path: Path
+    folder: Path
+    names: Sequence[str]
+    ends: np.ndarray
     cells: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.cells)
 
-    def places(self, records: np.ndarray) -> list[int]:
-        """Tell where ``records`` (ascending, from 0) stand.
+    @property
+    def name(self) -> str:
+        """As ``dataset.yaml`` has it."""
+        return self.file.file
 
-        That is the line of a CSV file, whose header is line 1, or the row of a Parquet file, from 1.
-        """
-        if self.file.format == "parquet":
-            return [int(record) + 1 for record in records]
-        if not self.file.quoting:
-            return [int(record) + 2 for record in records]
-        return self._lines(records)
+    def examples(self, records: np.ndarray, column: str, problem: str) -> tuple[str, ...]:
+        """A line for each of ``records`` (ascending, from 0): file, row, column, and what is wrong there."""
+        cells = self.cells[column].iloc[records].tolist()
+        return tuple(
+            f"{name}: row {row}, column {column!r}: {cell!r} {problem}"
+            for (name, row), cell in zip(self._places(records), cells, strict=True)
+        )
 
-    def _lines(self, records: np.ndarray) -> list[int]:
-        """Read again, for a quoted cell may go over several lines."""
-        wanted, lines, before = set(records.tolist()), [], 0
-        with self.path.open(encoding=self.file.encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=self.file.separator)
-            for record, _ in enumerate(reader, start=-1):
-                if record in wanted:
-                    lines.append(before + 1)
-                    if len(lines) == len(wanted):
-                        break
-                before = reader.line_num
-        return lines
-
-    def example(self, place: int, column: str, told: str) -> str:
-        """One line that names file, row and column."""
-        return f"{self.path.name}: row {place}, column {column!r}: {told}"
+    def _places(self, records: np.ndarray) -> Iterator[tuple[str, int]]:
+        """File and row of each: the line of a text (a CSV's header is line 1), the row of Parquet from 1."""
+        files, begins = np.searchsorted(self.ends, records, side="right"), np.append(0, self.ends)
+        for number in np.unique(files):
+            name, own = self.names[number], records[files == number] - begins[number]
+            yield from ((name, row) for row in _rows(self.folder / name, self.file, own))
 
 
 def read_source(folder: Path, file: File, columns: Mapping[str, str]) -> Source:
     """``file`` in ``folder``; ``columns`` maps a column to the field of ``dataset.yaml`` that names it.
 
-    DataError where the file is missing, empty or malformed, or has no such column.
+    DataError where a file is missing, empty or malformed, or has no such column.
     """
-    path = folder / file.file
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    has = _header(path, file)
-    for column, field in columns.items():
-        if column not in has:
-            raise DataError(
-                f"{path.name}: has no column {column!r} ({field}); it has {', '.join(map(repr, has))}"
-            )
-    cells = _read(path, file, columns)
+    names = _names(folder, file.file)
+    parts = [_read(folder / name, name, file, columns) for name in names]
+    cells = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     if not len(cells):
-        raise DataError(f"{path.name}: is empty: it has a header but no rows")
-    return Source(file, path, cells)
+        raise DataError(f"{file.file}: is empty: it has a header but no rows")
+    return Source(file, folder, names, np.cumsum([len(part) for part in parts]), cells)
 
 
-def _header(path: Path, file: File) -> list[str]:
+def _names(folder: Path, pattern: str) -> Sequence[str]:
+    """One file, or all that a pattern with ``*`` names."""
+    if "*" not in pattern:
+        if not (folder / pattern).is_file():
+            raise DataError(f"{folder / pattern}: there is no such file")
+        return [pattern]
+    found = [name for name in sorted(glob(pattern, root_dir=folder)) if (folder / name).is_file()]
+    if not found:
+        raise DataError(f"{folder / pattern}: no file has such a name")
+    return found
+
+
+def _read(path: Path, name: str, file: File, columns: Mapping[str, str]) -> pd.DataFrame:
     try:
-        if file.format == "parquet":
-            return [str(name) for name in pq.read_schema(path).names]
-        return [str(name) for name in pd.read_csv(path, nrows=0, **_csv_options(file)).columns]
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path.name}: is empty") from error
-    except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeError, LookupError) as error:
-        raise _unreadable(path, file, error) from error
-
-
-def _read(path: Path, file: File, columns: Iterable[str]) -> pd.DataFrame:
-    try:
+        if file.format == "jsonl":
+            return _json_lines(path, name, columns)
+        has = _header(path, file)
+        for column, field in columns.items():
+            if column not in has:
+                raise _no_column(name, column, field, has)
         if file.format == "parquet":
             return pd.read_parquet(path, columns=list(columns))
         # All columns are read, since pandas cuts rows that are too long as soon as some are chosen; and
         # blank lines are kept as (bad) rows, or every row number after one would be wrong.
-        cells: pd.DataFrame = pd.read_csv(path, skip_blank_lines=False, **_csv_options(file))
-    except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeError, LookupError) as error:
-        raise _unreadable(path, file, error) from error
+        with binary(path) as opened:
+            cells: pd.DataFrame = pd.read_csv(opened, skip_blank_lines=False, **_csv_options(file))
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{name}: is empty") from error
+    except UNREADABLE as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{name}: cannot be read as {file.format}: {told}") from error
     if not isinstance(cells.index, pd.RangeIndex):  # pandas takes what is too much for row names
-        raise DataError(f"{path.name}: its rows have more cells than its header has columns")
+        raise DataError(f"{name}: its rows have more cells than its header has columns")
     return cells[list(columns)].fillna("")
+
+
+def _header(path: Path, file: File) -> list[str]:
+    if file.format == "parquet":
+        return [str(name) for name in pq.read_schema(path).names]
+    with binary(path) as opened:
+        return [str(name) for name in pd.read_csv(opened, nrows=0, **_csv_options(file)).columns]
+
+
+def _json_lines(path: Path, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """One object a line; a key that it does not have is a missing cell, one that none has is an error."""
+    cells: dict[str, list[Any]] = {column: [] for column in columns}
+    has: dict[str, None] = {}
+    with text(path, "utf-8") as lines:
+        for row, line in _filled(lines):
+            try:
+                told = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{name}: row {row}: is not JSON: {error}") from error
+            if not isinstance(told, dict):
+                raise DataError(f"{name}: row {row}: is no JSON object, with a name for each of its values")
+            has |= dict.fromkeys(told)
+            for column, values in cells.items():
+                values.append(told.get(column))
+    for column, field in columns.items():
+        if has and column not in has:
+            raise _no_column(name, column, field, has)
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _rows(path: Path, file: File, records: np.ndarray) -> list[int]:
+    """Rows of ``records`` in one file."""
+    if file.format == "parquet":
+        return [int(record) + 1 for record in records]
+    if file.format == "csv" and not file.quoting:
+        return [int(record) + 2 for record in records]
+    # Read again: a quoted cell may go over several lines, and what is between JSON's may be blank.
+    with text(path, "utf-8" if file.format == "jsonl" else file.encoding) as lines:
+        numbers = _filled(lines) if file.format == "jsonl" else _quoted(lines, file.separator)
+        wanted, found = set(records.tolist()), []
+        for record, (row, _) in enumerate(numbers):
+            if record in wanted:
+                found.append(row)
+                if len(found) == len(wanted):
+                    break
+    return found
+
+
+def _filled(lines: TextIO) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, and their numbers from 1."""
+    return ((number, line) for number, line in enumerate(lines, start=1) if not line.isspace())
+
+
+def _quoted(lines: TextIO, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Records after the header, and the number of the line at which each begins."""
+    reader = csv.reader(lines, delimiter=separator)
+    next(reader)
+    before = reader.line_num
+    for record in reader:
+        yield before + 1, record
+        before = reader.line_num
+
+
+def binary(path: Path) -> pa.NativeFile:
+    """What is in a file, which may be compressed: .gz, .bz2, .lz4, .zst."""
+    return pa.input_stream(str(path), compression="detect")
+
+
+def text(path: Path, encoding: str) -> TextIO:
+    """Read it as text, line ends as they stand."""
+    return io.TextIOWrapper(binary(path), encoding=encoding, newline="")
 
 
 def _csv_options(file: File) -> dict[str, Any]:
@@ -108,5 +187,5 @@ def _csv_options(file: File) -> dict[str, Any]:
     return {"sep": file.separator, "quoting": quoting, "encoding": file.encoding, **kept}
 
 
-def _unreadable(path: Path, file: File, error: Exception) -> DataError:
-    return DataError(f"{path.name}: cannot be read as {file.format}: {' '.join(str(error).split())}")
+def _no_column(name: str, column: str, field: str, has: Iterable[str]) -> DataError:
+    return DataError(f"{name}: has no column {column!r} ({field}); it has {', '.join(map(repr, has))}")

@@ -10,12 +10,14 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from recsys.columns import TIMESTAMP, VALUE
-from recsys.data.attributes import Attribute, Feature, Moment, Strict, named
+from recsys.columns import ACTIVITY, TIMESTAMP, VALUE
+from recsys.data.attributes import Attribute, Feature, RequestFeature, Strict, named
 from recsys.data.report import DataError
 from recsys.data.rules import ALL, Rule
 
 FILE_NAME = "dataset.yaml"
+Unit = Literal["s", "ms", "iso"]
+Format = Literal["csv", "parquet", "jsonl"]
 Entity = Literal["user", "item", "request"]
 ENTITIES: tuple[Entity, ...] = ("user", "item", "request")
 
@@ -56,31 +58,47 @@ class IdColumn(_Shorthand):
 class TimeColumn(_Shorthand):
     """A column of moments: seconds or milliseconds since 1970, or ISO 8601 (UTC where no zone is given)."""
 
-    unit: Literal["s", "ms", "iso"] = "s"
+    unit: Unit = "s"
 
 
 class File(Strict):
-    """A file in the data set's folder."""
+    """A file in the data set's folder, or all that a pattern as ``events/*.csv.gz`` names, read as one.
 
-    file: str
-    format: Literal["csv", "parquet"] = "csv"
+    Texts may be compressed (.gz, .bz2, .lz4, .zst); ``jsonl`` has one object a line.
+    """
+
+    file: str = Field(min_length=1)
+    format: Format = "csv"
     separator: str = Field(default=",", min_length=1, max_length=1)
     quoting: bool = True
     encoding: str = "utf-8"
 
 
+class ContextColumn(_Shorthand):
+    """A column of what the page knew when it asked: the device, the tab, the region."""
+
+    type: Literal["number", "category"] = "category"
+
+
 class InteractionColumns(Strict):
-    """Roles of the columns; ``value`` is the strength of the feedback, 1 where there is none."""
+    """Roles of the columns; ``value`` is the strength of the feedback, 1 where there is none.
+
+    ``timestamp: null`` says that nobody knows when: then all is of one moment, in an order that is drawn.
+    """
 
     user_id: IdColumn
     item_id: IdColumn
-    timestamp: TimeColumn
+    timestamp: TimeColumn | None
     value: str | None = None
     feedback: dict[str, str] = Field(default={})
+    context: dict[str, ContextColumn] = Field(default={})
 
 
 class InteractionFile(File):
-    """Who met which item, when; ``feedback`` columns are further numbers that rules may name."""
+    """Who met which item, when; ``feedback`` columns are further numbers that rules may name.
+
+    What ``context`` columns hold was known before the event; ``request.attributes`` make features of it.
+    """
 
     columns: InteractionColumns
     positive: str = ALL
@@ -93,16 +111,33 @@ class InteractionFile(File):
 
 
 class Task(Strict):
-    """Something to predict: ``rule`` is a condition (binary) or the name of a feedback column (numeric)."""
+    """Something to predict: whether ``rule``, a condition, holds (binary), or how much there is (numeric).
+
+    A numeric task's rule is the name of a feedback column, and ``full`` the number that is all one may hope
+    for: its label is the share of that, from 0 to 1.
+    """
 
     kind: Literal["binary", "numeric"]
     rule: str
+    full: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _only_numbers_are_full(self) -> Self:
+        if (self.kind == "numeric") != (self.full is not None):
+            raise ValueError(
+                "a numeric task needs `full`, the number that counts as 1; a binary one has none"
+            )
+        return self
 
 
 class UserFile(File):
-    """Users and what is known of them."""
+    """Users and what is known of them.
+
+    Where it is ``complete`` interactions of others are left out; else nothing is known of those.
+    """
 
     id: IdColumn
+    complete: bool = True
     attributes: dict[str, Attribute] = Field(default={})
 
     _names = field_validator("attributes")(named)
@@ -127,9 +162,9 @@ class ItemFile(UserFile):
 
 
 class RequestPart(Strict):
-    """Attributes of the request itself."""
+    """Attributes of the request itself: of its moment, or of a context column."""
 
-    attributes: dict[str, Moment] = Field(default={})
+    attributes: dict[str, RequestFeature] = Field(default={})
 
     _names = field_validator("attributes")(named)
 
@@ -198,19 +233,44 @@ class DatasetSpec(Strict):
                 columns = feature.columns if isinstance(feature, Attribute) else (feature.column,)
                 for column in columns:
                     _refuse_leak(f"{part}.attributes.{name}", column, feedback)
-                if isinstance(feature, Moment) and feature.column != TIMESTAMP:
-                    raise ValueError(f"{part}.attributes.{name}: column must be {TIMESTAMP!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _requests_tell_what_they_know(self) -> Self:
+        roles = self.interactions.columns
+        answer = {role.column for role in (roles.user_id, roles.item_id, roles.timestamp) if role}
+        for name, given in roles.context.items():
+            place = f"interactions.columns.context.{name}"
+            if name in (TIMESTAMP, *ACTIVITY) or not re.fullmatch(r"[A-Za-z_]\w*", name):
+                raise ValueError(f"{place}: {name!r} cannot name a context")
+            if given.column in answer:
+                raise ValueError(f"{place}: column {given.column!r} has another role")
+            _refuse_leak(place, given.column, set(self.interactions.feedback.values()))
+        known = [*([TIMESTAMP] if roles.timestamp else []), *roles.context]
+        for name, feature in self.request.attributes.items():
+            if feature.column not in known:
+                told = ", ".join(known) or "neither a timestamp nor a context"
+                place = f"request.attributes.{name}"
+                raise ValueError(f"{place}: no request tells {feature.column!r}; interactions have {told}")
         return self
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read the yaml file ``path``; DataError names the file and the field."""
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return cls.parse(path.read_text(encoding="utf-8"), path)
         except FileNotFoundError as error:
             raise DataError(f"{path}: there is no such file") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise DataError(f"{path}: cannot be read as yaml: {' '.join(str(error).split())}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise _no_yaml(path, error) from error
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> Self:
+        """Read what stands in ``path``, or is to."""
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise _no_yaml(path, error) from error
         if not isinstance(content, dict):
             raise DataError(f"{path}: holds no fields")
         try:
@@ -222,6 +282,10 @@ class DatasetSpec(Strict):
         """Write yaml, in which tasks and attributes keep their order."""
         content = self.model_dump(mode="json", exclude_defaults=True)
         path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _no_yaml(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read as yaml: {' '.join(str(error).split())}")
 
 
 def _parsed(place: str, rule: str) -> Rule:

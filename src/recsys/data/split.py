@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -43,8 +43,10 @@ class Fold:
         return np.asarray(last[self.users] == _first(self.future)[self.users])
 
     def requests(self, rows: np.ndarray | slice = slice(None)) -> Requests:
-        """Make requests of ``users[rows]``, whose history is their past."""
-        return Requests.of(self.users[rows], self.past, self.now[rows])
+        """Make requests of ``users[rows]``: with their past, and the context of what came next."""
+        first = np.unique(self.future.user_idx, return_index=True)[1][rows]
+        context = {name: told[first] for name, told in self.future.context.items()}
+        return replace(Requests.of(self.users[rows], self.past, self.now[rows]), context=context)
 
 
 class Split(BaseModel):
@@ -139,7 +141,12 @@ class LeaveLastOut(Split):
         return np.where(enough[interactions.user_idx], parts, 0).astype(np.int8)
 
     def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:
-        """Find the moment of each user's first future interaction."""
+        """Find the moment of each user's first future interaction.
+
+        Where all is of one moment, for nobody knows when, it is the one after.
+        """
+        if past.timestamp[0] == future.timestamp[-1]:
+            return np.full(len(users), past.timestamp[0] + 1)
         return np.asarray(_first(future)[users])
 
 

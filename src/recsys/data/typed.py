@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,16 @@ import pandas as pd
 from recsys.data.attributes import Attribute
 from recsys.data.report import DataError, Finding
 from recsys.data.source import Source
-from recsys.data.spec import IdColumn, TimeColumn
+from recsys.data.spec import IdColumn, Unit
 
 LATEST = 7_258_118_400
 """2200-01-01 in seconds: whatever is later was told in another unit."""
 SHOWN = 3
 """Examples kept of each finding."""
+UNITS: Mapping[Unit, str] = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "iso": "ISO 8601"}
+"""Of moments, in words."""
+YES_OR_NO = {"true": 1.0, "false": 0.0}
+AS_CATEGORY = "an attribute of texts is one without `type: number`"
 
 
 class Checks:
@@ -26,37 +31,36 @@ class Checks:
         self.findings: list[Finding] = []
         self._bad: Counter[tuple[str, str]] = Counter()
 
-    def drop(self, source: Source, bad: np.ndarray, column: str, problem: str) -> None:
-        """Rows ``bad`` (n,) bool of ``source`` are to be left out."""
-        self._note(source, bad, column, problem, "dropped")
+    def drop(self, source: Source, bad: np.ndarray, column: str, problem: str, advice: str) -> None:
+        """Rows ``bad`` (n,) bool of ``source`` are to be left out; ``advice``: what may be done."""
+        self._note(source, bad, column, problem, advice, "dropped")
 
-    def empty(self, source: Source, bad: np.ndarray, column: str, problem: str) -> None:
+    def empty(self, source: Source, bad: np.ndarray, column: str, problem: str, advice: str) -> None:
         """Cells of ``column`` in rows ``bad`` are taken as missing."""
-        self._note(source, bad, column, problem, "emptied")
+        self._note(source, bad, column, problem, advice, "emptied")
 
-    def _note(self, source: Source, bad: np.ndarray, column: str, problem: str, action: str) -> None:
+    def _note(
+        self, source: Source, bad: np.ndarray, column: str, problem: str, advice: str, action: str
+    ) -> None:
         count = int(bad.sum())
         if not count:
             return
-        records = np.flatnonzero(bad)[:SHOWN]
-        values = source.cells[column].iloc[records]
-        examples = tuple(
-            source.example(place, column, f"{value!r} {problem}")
-            for place, value in zip(source.places(records), values.tolist(), strict=True)
-        )
+        examples = source.examples(np.flatnonzero(bad)[:SHOWN], column, problem)
         # Rows left out add up over all checks of a file; emptied cells only over their column.
-        key = (source.path.name, column if action == "emptied" else "")
+        key = (source.name, column if action == "emptied" else "")
         self._bad[key] += count
         if self._bad[key] > self.limit * len(source):
             share = f"{self._bad[key]:,} of {len(source):,} rows of the file are bad"
-            raise DataError(f"{examples[0]}; {share}, more than bad_rows_limit {self.limit:g} allows")
-        finding = {"file": source.path.name, "column": column, "problem": problem, "action": action}
-        self.findings.append(Finding.model_validate({**finding, "count": count, "examples": examples}))
+            limit = f"more than bad_rows_limit {self.limit:g} allows"
+            raise DataError(f"{examples[0]}; {share}, {limit}; {advice}")
+        finding = {"file": source.name, "column": column, "problem": problem, "action": action}
+        told = {**finding, "count": count, "examples": examples, "advice": advice}
+        self.findings.append(Finding.model_validate(told))
 
 
 def ids(cells: pd.Series, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
     """Codes (n,) int64, -1 where empty, and the ids (distinct strings) that they stand for."""
-    codes, seen = pd.factorize(cells)
+    codes, seen = pd.factorize(_plain(cells))
     texts = [_id(value).removeprefix(column.strip_prefix) for value in seen]
     again, distinct = pd.factorize(np.array(texts, dtype=object))
     known = np.array([bool(text) for text in distinct], dtype=bool)
@@ -66,45 +70,62 @@ def ids(cells: pd.Series, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
 
 
 def _id(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
     # Parquet files with gaps hold whole numbers as floats: 17.0 is the id "17".
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+def _plain(cells: pd.Series) -> pd.Series:
+    """What stands in JSON where one value should, as a text that is none."""
+    if cells.dtype != object:
+        return cells
+    return cells.map(lambda cell: str(cell) if isinstance(cell, list | dict | np.ndarray) else cell)
+
+
 def numbers(cells: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """float64 values, which are missing (NaN), and which are there but no finite number (also NaN)."""
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    """float64 values (true is 1), which are missing (NaN), and which are no finite number (NaN too)."""
+    numeric = pd.to_numeric(_plain(cells), errors="coerce")
+    values = numeric.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     finite = np.isfinite(values)
     missing = np.zeros(len(cells), dtype=bool)
-    others = cells[~finite]
-    missing[~finite] = others.isna() | others.astype(str).str.strip().str.lower().isin(["", "nan"])
-    return np.where(finite, values, np.nan), missing, ~finite & ~missing
+    others = cells[~finite].astype(str).str.strip().str.lower()
+    missing[~finite] = cells[~finite].isna() | others.isin(["", "nan"])
+    values[~finite] = others.map(YES_OR_NO).to_numpy(dtype=np.float64)
+    return values, missing, np.isnan(values) & ~missing
 
 
-def moments(cells: pd.Series, column: TimeColumn) -> tuple[np.ndarray, np.ndarray, str]:
-    """int64 seconds (0 where bad), which rows are bad, and what a good one would be."""
-    if column.unit == "iso":
-        parsed = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
+def moments(cells: pd.Series, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+    """int64 seconds (0 where bad), and which rows are bad: no moment from 1970 to 2200 in this unit."""
+    if unit == "iso":
+        parsed = pd.to_datetime(_plain(cells), format="ISO8601", utc=True, errors="coerce")
         seconds = parsed.dt.as_unit("s").astype("int64").to_numpy()
         bad = parsed.isna().to_numpy()
     else:
         values, missing, wrong = numbers(cells)
         bad = missing | wrong
-        seconds = np.where(bad, 0, values) // {"s": 1, "ms": 1000}[column.unit]
+        seconds = np.where(bad, 0, values) // {"s": 1, "ms": 1000}[unit]
     bad = bad | (seconds <= 0) | (seconds > LATEST)
-    name = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "iso": "ISO 8601"}[column.unit]
-    return np.where(bad, 0, seconds).astype(np.int64), bad, f"is no moment from 1970 to 2200 in {name}"
+    return np.where(bad, 0, seconds).astype(np.int64), bad
+
+
+def unit_of(cells: pd.Series) -> Unit | None:
+    """In which most of these cells would be moments; None where in none."""
+    return next((unit for unit in UNITS if not len(cells) or moments(cells, unit)[1].mean() < 0.5), None)
 
 
 def attribute(source: Source, given: Attribute, checks: Checks) -> pd.Series:
     """Values of an attribute: float64 with NaN, str with None, or lists of str; bad cells are emptied."""
     if given.flags:
         return _flags(source, given, checks)
-    cells = source.cells[given.columns[0]]
+    if given.type == "labels":
+        return _lists(source, given, checks)
+    cells = _plain(source.cells[given.columns[0]])
     if given.extract is not None:
         cells = cells.astype(str).str.extract(given.extract, expand=False).fillna("")
     if given.kind == "number":
         values, _, wrong = numbers(cells)
-        checks.empty(source, wrong, given.columns[0], "is not a number")
+        checks.empty(source, wrong, given.columns[0], "is not a number", AS_CATEGORY)
         return pd.Series(values)
     texts = [None if value is None or value != value or value == "" else _id(value) for value in cells]
     if given.separator is None:
@@ -113,12 +134,25 @@ def attribute(source: Source, given: Attribute, checks: Checks) -> pd.Series:
     return pd.Series([[*dict.fromkeys(filter(None, map(str.strip, row)))] for row in parts], dtype=object)
 
 
+def _lists(source: Source, given: Attribute, checks: Checks) -> pd.Series:
+    cells = source.cells[given.columns[0]]
+    lists = np.array([isinstance(cell, list | np.ndarray) for cell in cells], dtype=bool)
+    wrong = ~lists & ~cells.isna().to_numpy() & (cells.astype(str) != "").to_numpy()
+    checks.empty(source, wrong, given.columns[0], "is no list", "labels in one text need a separator instead")
+    told = zip(cells, lists, strict=True)
+    return pd.Series([_labels(cell) if is_list else [] for cell, is_list in told], dtype=object)
+
+
+def _labels(cell: Iterable[object]) -> list[str]:
+    return [*dict.fromkeys(filter(None, (_id(label).strip() for label in cell if label is not None)))]
+
+
 def _flags(source: Source, given: Attribute, checks: Checks) -> pd.Series:
     met = np.zeros((len(source), len(given.flags)), dtype=bool)
     for place, column in enumerate(given.flags):
         values, _, wrong = numbers(source.cells[column])
         wrong |= np.isfinite(values) & (values != 0) & (values != 1)
-        checks.empty(source, wrong, column, "is neither 0 nor 1")
+        checks.empty(source, wrong, column, "is neither 0 nor 1", "flags say which labels an item has")
         met[:, place] = values == 1
     names = np.array(given.flags, dtype=object)
     return pd.Series([names[row].tolist() for row in met], dtype=object)

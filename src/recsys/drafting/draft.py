@@ -12,17 +12,23 @@ from typing import Self
 import numpy as np
 import yaml
 
-from recsys.columns import ITEM_ID, TITLE, USER_ID
+from recsys.columns import ITEM_ID, TITLE, USER_ID, VALUE
 from recsys.data.report import DataError
-from recsys.drafting.look import LOOKED_AT, Column, Table, look, words
+from recsys.data.typed import numbers
+from recsys.drafting.column import Column, words
+from recsys.drafting.look import LOOKED_AT, Table, look
 
 # fmt: off
 USERS = ("user", "uid", "customer", "client", "member", "visitor", "household", "reader", "person", "account",
          "buyer")
 ITEMS = ("item", "iid", "product", "article", "movie", "film", "book", "song", "track", "video", "news",
          "sku", "asin", "content", "offer", "game", "recipe", "place", "business")
-# fmt: on
 """What those who meet are called, and what they meet."""
+CONTEXTS = ("device", "platform", "os", "browser", "environment", "page", "tab", "screen", "surface",
+            "referrer", "region", "country", "city", "language", "weather")
+AFTERWARDS = ("time", "seconds", "minutes", "duration", "dwell", "views", "view", "viewed", "clicks", "click",
+              "depth", "spent", "visited", "scrolled")
+# fmt: on
 MOMENTS = ("timestamp", "time", "ts", "datetime", "date", "at", "when", "moment", "day")
 VALUES = ("rating", "score", "stars", "value", "quantity", "amount", "count", "plays", "weight")
 TITLES = ("title", "name", "headline")
@@ -35,6 +41,8 @@ RETURNS = 0.05
 """Share of rows in which somebody meets an item again, from which on seen items are taken to return."""
 MANY, FEW = 1000, 20
 """Categories beyond which an encoder hashes them; numbers below which they are taken for categories."""
+FULL = 0.95
+"""Quantile of a number that is taken for all one may hope for."""
 BUCKETS, HASHED = 10, 500
 LONGEST = 30
 """Characters of an average cell from which on it is text."""
@@ -60,9 +68,7 @@ class _Draft:
     def of(cls, folder: Path, tables: Sequence[Table], others: Sequence[str]) -> Self:
         pairs = [each for each in tables if each.id_of(USERS) and each.id_of(ITEMS)]
         if not pairs:
-            told = "; ".join(
-                f"{each.path.name}: {', '.join(c.name for c in each.columns)}" for each in tables
-            )
+            told = "; ".join(f"{each.file}: {', '.join(c.name for c in each.columns)}" for each in tables)
             raise DataError(
                 f"{folder}: no file has a column of users (such as user_id) and one of items (such as "
                 f"item_id); name them so, or write dataset.yaml by hand ({told})"
@@ -71,7 +77,7 @@ class _Draft:
         left = [each for each in tables if each not in pairs]
         users = _entities(left, USERS)
         items = _entities([each for each in left if each is not users], ITEMS)
-        unused = [each.path.name for each in tables if each not in (met, users, items)]
+        unused = [each.file for each in tables if each not in (met, users, items)]
         return cls(folder, met, users, items, [*others, *unused])
 
     def lines(self) -> Iterator[str]:
@@ -80,7 +86,7 @@ class _Draft:
         yield "# `recsys data check` on this folder, which says what is wrong in which row."
         if self.others:
             yield f"# Not used: {_listed(self.others)}"
-        yield f"name: {_quoted(name)}"
+        yield f"name: {quoted(name)}"
         yield "about: say here in a line what this is"
         yield "licence: say here who may use it for what"
         yield ""
@@ -93,12 +99,41 @@ class _Draft:
         for part, table, things in (("users", self.users, USERS), ("items", self.items, ITEMS)):
             if table is not None and (ids := _id(table, things)) is not None:
                 yield ""
-                yield from _entity(part, table, ids, taken)
+                yield from _entity(part, table, ids, taken, self._known_afterwards)
+        yield from self._request(taken)
+
+    @cached_property
+    def _known_afterwards(self) -> set[str]:
+        """Columns of interactions that no attribute may be called like."""
+        told = [*self.feedback.values(), *([self.value] if self.value else [])]
+        return {VALUE, *(each.name for each in told)}
+
+    def _request(self, taken: Collection[str]) -> Iterator[str]:
+        features = {f"request_{name}" if name in taken else name: name for name in self.context}
+        has_moment = _moment(self.interactions) is not None
+        if not features and not has_moment:
+            return
         yield ""
         yield "request:"
         yield "  attributes:"
-        yield "    time_of_day: {encoder: time_of_day, group: moment}"
-        yield "    day_of_week: {encoder: day_of_week, group: moment}"
+        if has_moment:
+            yield "    time_of_day: {encoder: time_of_day, group: moment}"
+            yield "    day_of_week: {encoder: day_of_week, group: moment}"
+        for feature, name in features.items():
+            yield f"    {quoted(feature)}: {{column: {quoted(name)}, encoder: vocabulary}}"
+
+    @cached_property
+    def context(self) -> dict[str, Column]:
+        """What the page knew when it asked, by name."""
+        roles = (*self._who_and_what, _moment(self.interactions))
+        return {
+            _plain(each.name): each
+            for each in self.interactions.columns
+            if each not in roles
+            and each.is_named(CONTEXTS)
+            and not each.is_named(AFTERWARDS)
+            and 0 < each.distinct <= MANY
+        }
 
     @cached_property
     def value(self) -> Column | None:
@@ -119,7 +154,7 @@ class _Draft:
 
     @cached_property
     def _numbers(self) -> list[Column]:
-        roles = (*self._who_and_what, _moment(self.interactions))
+        roles = (*self._who_and_what, _moment(self.interactions), *self.context.values())
         return [each for each in self.interactions.columns if each not in roles and each.numbers is not None]
 
     def _interactions(self) -> Iterator[str]:
@@ -127,21 +162,22 @@ class _Draft:
         yield "interactions:"
         yield from _file(table)
         yield "  columns:"
-        yield f"    user_id: {_quoted(user.name)}"
-        yield f"    item_id: {_quoted(item.name)}"
+        yield f"    user_id: {quoted(user.name)}"
+        yield f"    item_id: {quoted(item.name)}"
         if moment is None:
-            yield "    # No column of moments was found, and nothing comes next without: which one?"
-            yield "    timestamp:"
+            yield "    # No column of moments was found, and without one nothing comes next: which one?"
+            yield "    timestamp: null"
         else:
-            yield f"    timestamp: {{column: {_quoted(moment.name)}, unit: {moment.unit}}}"
+            yield f"    timestamp: {{column: {quoted(moment.name)}, unit: {moment.unit}}}"
         if self.value is not None:
-            yield f"    value: {_quoted(self.value.name)}  # how strong the feedback is?"
+            yield f"    value: {quoted(self.value.name)}  # how strong the feedback is?"
         if self.feedback:
             yield "    feedback:  # known only after the event; rules may name them"
-            yield from (
-                f"      {_quoted(name)}: {_quoted(each.name)}" for name, each in self.feedback.items()
-            )
-        known = {user, item, moment, *self._numbers}
+            yield from (f"      {quoted(name)}: {quoted(each.name)}" for name, each in self.feedback.items())
+        if self.context:
+            yield "    context:  # what the page knew when it asked?"
+            yield from (f"      {quoted(name)}: {quoted(each.name)}" for name, each in self.context.items())
+        known = {user, item, moment, *self._numbers, *self.context.values()}
         left = [each.name for each in table.columns if each not in known]
         if left:
             yield f"  # Not used: {_listed(left)}"
@@ -155,9 +191,14 @@ class _Draft:
 
     def _tasks(self) -> Iterator[str]:
         yield "tasks:  # what is predicted of an item that is shown?"
-        yield from (f"  {_quoted(name)}: {{kind: binary, rule: {name} == 1}}" for name in self._clicks)
+        yield from (f"  {quoted(name)}: {{kind: binary, rule: {name} == 1}}" for name in self._clicks)
         if not self._clicks:
             yield "  met: {kind: binary, rule: all}"
+        for name, each in self.feedback.items():
+            if name not in self._clicks and each.numbers is not None and each.numbers.max() > 0:
+                full = float(np.quantile(each.numbers[each.numbers > 0], FULL))
+                task = f"{quoted(name)}: {{kind: numeric, rule: {name}, full: {full:g}}}"
+                yield f"  # {task}  # predict it too?"
         if self.value is not None and self.value.numbers is not None:
             least = _liked_from(self.value.numbers)
             if least is not None:
@@ -166,13 +207,21 @@ class _Draft:
     def _seen(self) -> Iterator[str]:
         user, item = self._who_and_what
         pairs = user.cells.str.cat(item.cells, sep="\0")
-        again = float(pairs.duplicated().mean())
+        for clicked in list(self._clicks.values())[:1]:
+            pairs = pairs[numbers(clicked.cells)[0] == 1]
+        again = float(pairs.duplicated().mean()) if len(pairs) else 0.0
         yield f"seen_items_return: {str(again > RETURNS).lower()}  # they do in {again:.0%} of the rows?"
 
 
-def _entity(part: str, table: Table, ids: Column, taken: set[str]) -> Iterator[str]:
-    """Lines of ``users`` or ``items``; names that are ``taken`` get the part's before them."""
-    others = [each for each in table.columns if each is not ids]
+def _entity(
+    part: str, table: Table, ids: Column, taken: set[str], afterwards: Collection[str]
+) -> Iterator[str]:
+    """Lines of ``users`` or ``items``; names that are ``taken`` get the part's before them.
+
+    What is called like something known ``afterwards`` is left out: it would be refused as a leak.
+    """
+    leaks = [each.name for each in table.columns if each is not ids and each.name in afterwards]
+    others = [each for each in table.columns if each is not ids and each.name not in afterwards]
     title = next((each for each in others if each.is_named(TITLES)), None) if part == "items" else None
     told = {}
     for each in others:
@@ -184,28 +233,32 @@ def _entity(part: str, table: Table, ids: Column, taken: set[str]) -> Iterator[s
     kept = {name: how for name, how in told.items() if how}
     yield f"{part}:"
     yield from _file(table)
-    yield f"  id: {_quoted(ids.name)}"
+    yield f"  id: {quoted(ids.name)}"
     if title is not None:
-        yield f"  title: {_quoted(title.name)}"
+        yield f"  title: {quoted(title.name)}"
     if part == "items":
         category = next(
             (name for word in CATEGORIES for name in kept if word in name.lower().split("_")), None
         )
         if category is not None and "type: number" not in kept[category]:
-            yield f"  category: {_quoted(category)}  # which lists should vary?"
+            yield f"  category: {quoted(category)}  # which lists should vary?"
     if kept:
         yield "  attributes:"
-        yield from (f"    {_quoted(name)}: {{{how}}}" for name, how in kept.items())
+        yield from (f"    {quoted(name)}: {{{how}}}" for name, how in kept.items())
     left = [name for name, how in told.items() if not how]
     if left:
         yield f"  # Not used, for no value comes back: {_listed(left)}"
+    if leaks:
+        yield f"  # Not used, for feedback is called so too: {_listed(leaks)}"
 
 
 def _attribute(name: str, column: Column) -> str:
     """How it is read and encoded, as yaml; empty where it says nothing that others share."""
-    at = "" if name == column.name else f"column: {_quoted(column.name)}, "
+    at = "" if name == column.name else f"column: {quoted(column.name)}, "
     if not len(column.filled):
         return ""
+    if column.lists:
+        return f"{at}type: labels, encoder: multi_hot"
     if column.unit == "iso":
         return rf"{at}extract: '(\d{{4}})', type: number, encoder: quantile, options: {{buckets: {BUCKETS}}}"
     if column.numbers is not None and column.distinct >= FEW and not column.is_named(CODES):
@@ -229,7 +282,7 @@ def _entities(tables: Sequence[Table], things: Collection[str]) -> Table | None:
 
 def _id(table: Table, things: Collection[str]) -> Column | None:
     """Ids by name; a bare ``id`` where the file is named after what it holds."""
-    named = any(word.removesuffix("s") in things for word in words(table.path.stem))
+    named = any(word.removesuffix("s") in things for word in words(table.file))
     bare = next((each for each in table.columns if each.words == ["id"]), None) if named else None
     return table.id_of(things) or bare
 
@@ -252,12 +305,12 @@ def _liked_from(values: np.ndarray) -> float | None:
 
 
 def _file(table: Table) -> Iterator[str]:
-    yield f"  file: {_quoted(table.path.name)}"
+    yield f"  file: {quoted(table.file)}"
     if table.format != "csv":
         yield f"  format: {table.format}"
     else:
         if table.separator != ",":
-            yield f"  separator: {_quoted(table.separator)}"
+            yield f"  separator: {quoted(table.separator)}"
         if table.encoding != "utf-8":
             yield f"  encoding: {table.encoding}"
     if len(table) == LOOKED_AT:
@@ -275,7 +328,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(name if name.isprintable() else ascii(name) for name in names)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A yaml scalar that may stand in braces too."""
     told = yaml.safe_dump([text], allow_unicode=text.isprintable(), default_flow_style=True, width=10_000)
     return told.strip()[1:-1]

@@ -1,21 +1,22 @@
-"""What files hold: their format, and of each column what it may be."""
+"""Which files of a folder can be read, and how; which of them are parts of one table."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.data.report import DataError
-from recsys.data.spec import FILE_NAME
+from recsys.data.source import binary, text
+from recsys.data.spec import FILE_NAME, Format
+from recsys.drafting.column import Column
 
 LOOKED_AT = 20_000
 """Rows of a file."""
@@ -23,94 +24,22 @@ HEAD = 1 << 16
 """Bytes of a file by which encoding and separator are told."""
 SEPARATORS = ",\t;|"
 TEXT, PARQUET = (".csv", ".tsv", ".txt", ".inter", ".user", ".item"), (".parquet",)
-NEARLY_ALL, OFTEN, SELDOM = 0.98, 0.2, 0.05
-"""Shares of cells."""
-SECONDS = (1e8, 7.2e9)
-"""Moments from 1973 on: what is less may be any number."""
-PER_MILLISECOND = 1000
-ENDS = {"id", "ids", "key", "no", "nr", "number", "code", "token"}
-"""Last words of the name of a column of ids."""
-LABELS = "|;,"
-"""What may stand between the labels of a cell."""
-Unit = Literal["s", "ms", "iso"]
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """A column as far as it was looked at; ``cells`` are strings, empty where nothing is known."""
-
-    name: str
-    cells: pd.Series
-
-    @cached_property
-    def words(self) -> list[str]:
-        return words(self.name)
-
-    @cached_property
-    def filled(self) -> pd.Series:
-        return self.cells[self.cells.str.strip() != ""]
-
-    @cached_property
-    def numbers(self) -> np.ndarray | None:
-        """Finite numbers (n,), None where some cell holds none."""
-        values = pd.to_numeric(self.filled, errors="coerce").to_numpy(dtype=np.float64)
-        found = values[np.isfinite(values)]
-        return found if len(found) and len(found) >= NEARLY_ALL * len(values) else None
-
-    @cached_property
-    def distinct(self) -> int:
-        return int(self.filled.nunique())
-
-    @property
-    def all_differ(self) -> bool:
-        return len(self.filled) > 0 and self.distinct == len(self.cells)
-
-    @property
-    def is_yes_or_no(self) -> bool:
-        return self.numbers is not None and set(np.unique(self.numbers)) <= {0.0, 1.0}
-
-    @cached_property
-    def unit(self) -> Unit | None:
-        """In which its moments are told, None where it holds none."""
-        if self.numbers is not None:
-            middle = float(np.median(self.numbers))
-            for unit, one in (("s", 1), ("ms", PER_MILLISECOND)):
-                if SECONDS[0] * one <= middle <= SECONDS[1] * one:
-                    return unit  # type: ignore[return-value]
-            return None
-        parsed = pd.to_datetime(self.filled, format="ISO8601", utc=True, errors="coerce")
-        return "iso" if len(parsed) and parsed.notna().mean() >= NEARLY_ALL else None
-
-    @cached_property
-    def separator(self) -> str | None:
-        """Between several labels of a cell: those between are short, and the same ones come back."""
-        for each in LABELS:
-            several = self.filled[self.filled.str.contains(each, regex=False)]
-            if len(several) < OFTEN * len(self.filled) or not len(several):
-                continue
-            labels = several.str.split(each, regex=False).explode().str.strip()
-            if labels.nunique() <= SELDOM * len(labels) + len(LABELS):
-                return each
-        return None
-
-    def is_id_of(self, things: Collection[str]) -> bool:
-        """Whether its name says that it holds ids of one of ``things``: user, user_id, user_id:token."""
-        stem = [*self.words]
-        while stem and stem[-1] in ENDS:
-            stem.pop()
-        return bool(stem) and stem[-1] in things and (len(stem) == 1 or len(stem) < len(self.words))
-
-    def is_named(self, names: Collection[str]) -> bool:
-        """Whether a word of its name is one of ``names``."""
-        return bool(set(names).intersection(self.words))
+MAYBE_JSON_LINES = ".json"
+JSON_LINES = (".jsonl", ".ndjson", MAYBE_JSON_LINES)
+FORMATS: dict[str, Format] = {**dict.fromkeys(PARQUET, "parquet"), **dict.fromkeys(JSON_LINES, "jsonl")}
+COMPRESSED = (".gz", ".bz2", ".lz4", ".zst")
+HIDDEN = (".", "_")
+"""Of files that hold no data: Spark leaves a _SUCCESS."""
+NUMBER = re.compile(r"\d([\d_-]*\d)?")
+"""In the name of a file: 7, 2026-11-23, 00001."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file that can be read, and how."""
+    """A file that can be read, or several by the pattern of their names, and how."""
 
-    path: Path
-    format: Literal["csv", "parquet"]
+    file: str
+    format: Format
     separator: str
     encoding: str
     columns: tuple[Column, ...]
@@ -123,76 +52,112 @@ class Table:
         return next((each for each in self.columns if each.is_id_of(things)), None)
 
 
-def words(name: str) -> list[str]:
-    """Of a name, in lower case: userId, user_id and USER-ID are alike."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", parted) if word]
-
-
 def look(folder: Path) -> tuple[list[Table], list[str]]:
     """Tables of ``folder``, and names of the files that cannot be read; DataError where there is no table."""
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder")
     tables, others = [], []
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or path.name.startswith(".") or path.name == FILE_NAME:
-            continue
-        table = _table(path)
-        if table is None:
-            others.append(path.name)
+    for pattern, paths in _by_pattern(folder).items():
+        found = [_table(path, str(path.relative_to(folder))) for path in {paths[0]: 0, paths[-1]: 0}]
+        if found[0] is None:
+            others += [path.name for path in paths]
+        elif _are_one(folder, pattern, paths, found):
+            tables.append(replace(found[0], file=pattern))
         else:
-            tables.append(table)
+            told = (_table(path, str(path.relative_to(folder))) for path in paths)
+            tables += [each for each in told if each is not None]
     if not tables:
-        found = f"; it has {', '.join(others)}" if others else ""
-        raise DataError(f"{folder}: has no file that can be read ({', '.join((*TEXT, *PARQUET))}){found}")
+        seen = f"; it has {', '.join(others)}" if others else ""
+        kinds = ", ".join((*TEXT, *PARQUET, *JSON_LINES))
+        raise DataError(f"{folder}: has no file that can be read ({kinds}){seen}")
     return tables, others
 
 
-def _table(path: Path) -> Table | None:
-    suffix = path.suffix.lower()
+def _by_pattern(folder: Path) -> dict[str, list[Path]]:
+    """Files whose names differ by a number only, or in one folder below, may be parts of one table."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(HIDDEN):
+            for part in sorted(path.iterdir()):
+                if _is_data(part):
+                    found.setdefault(f"{path.name}/*{''.join(_suffixes(part))}", []).append(part)
+        elif _is_data(path):
+            found.setdefault(NUMBER.sub("*", path.name), []).append(path)
+    return found
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(HIDDEN) and path.name != FILE_NAME
+
+
+def _are_one(folder: Path, pattern: str, paths: list[Path], found: list[Table | None]) -> bool:
+    """Whether the first and the last have the same columns, and no other file has such a name."""
+    names = [[column.name for column in table.columns] if table else [] for table in found]
+    several = len(paths) > 1 or paths[0].parent != folder  # where more may come
+    return several and names[0] == names[-1] and sorted(folder.glob(pattern)) == paths
+
+
+def _suffixes(path: Path) -> list[str]:
+    """What kind it is, and how it is compressed: .csv, .csv.gz."""
+    suffixes = path.suffixes[-2:]
+    return suffixes if suffixes and suffixes[-1].lower() in COMPRESSED else suffixes[-1:]
+
+
+def _table(path: Path, name: str) -> Table | None:
+    kind = next(iter(_suffixes(path)), "").lower()
+    separator, encoding = ",", "utf-8"
     try:
-        if suffix in PARQUET:
-            cells, separator, encoding = _parquet(path), ",", "utf-8"
-        elif suffix in TEXT:
-            cells, separator, encoding = _text(path)
+        if kind in PARQUET:
+            cells = _parquet(path)
+        elif kind in JSON_LINES:
+            try:
+                cells = _json_lines(path)
+            except ValueError:
+                if kind == MAYBE_JSON_LINES:
+                    return None
+                raise
+        elif kind in TEXT:
+            cells, separator, encoding = _csv(path)
         else:
             return None
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path.name}: cannot be read ({' '.join(str(error).split())})") from error
-    columns = tuple(Column(str(name), cells[name]) for name in cells)
-    return Table(path, "parquet" if suffix in PARQUET else "csv", separator, encoding, columns)
+    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
+        raise DataError(f"{name}: cannot be read ({' '.join(str(error).split())})") from error
+    columns = tuple(Column.of(str(each), cells[each]) for each in cells)
+    return Table(name, FORMATS.get(kind, "csv"), separator, encoding, columns)
 
 
 def _parquet(path: Path) -> pd.DataFrame:
     with pq.ParquetFile(path) as file:
         batch = next(file.iter_batches(batch_size=LOOKED_AT), None)
         names = file.schema_arrow.names
-    rows: pd.DataFrame = pd.DataFrame(columns=names) if batch is None else batch.to_pandas()
-    return pd.DataFrame({name: rows[name].map(_told) for name in names})
+    return pd.DataFrame(columns=names) if batch is None else pd.DataFrame(batch.to_pandas())
 
 
-def _told(cell: object) -> str:
-    """A cell as it would stand in a text; whole numbers without a point."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return "" if cell is None or cell is pd.NaT or (isinstance(cell, float) and cell != cell) else str(cell)
+def _json_lines(path: Path) -> pd.DataFrame:
+    with text(path, "utf-8") as lines:
+        rows = [json.loads(line) for line in islice(filter(str.strip, lines), LOOKED_AT)]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("each line must hold one object")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
 
 
-def _text(path: Path) -> tuple[pd.DataFrame, str, str]:
-    with path.open("rb") as file:
+def _csv(path: Path) -> tuple[pd.DataFrame, str, str]:
+    with binary(path) as file:
         head = file.read(HEAD)
     encoding = _encoding(head)
     header = head.decode(encoding, errors="replace").partition("\n")[0]
     separator = max(SEPARATORS, key=header.count)
-    cells = pd.read_csv(
-        path,
-        sep=separator,
-        encoding=encoding,
-        dtype=str,
-        keep_default_na=False,
-        nrows=LOOKED_AT,
-        on_bad_lines="skip",  # `recsys data check` tells of them
-    )
+    with binary(path) as file:
+        cells = pd.read_csv(
+            file,
+            sep=separator,
+            encoding=encoding,
+            dtype=str,
+            keep_default_na=False,
+            nrows=LOOKED_AT,
+            on_bad_lines="skip",  # `recsys data check` tells of them
+        )
     return cells.fillna(""), separator, encoding
 
 

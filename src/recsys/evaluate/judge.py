@@ -73,7 +73,7 @@ class Judge:
         moment = dataset.fold(split, fold)
         rows = np.flatnonzero(~moment.hot if cold else moment.hot)
         popularity = np.bincount(moment.past.item_idx, minlength=moment.past.n_items)
-        relevant = relevant_keys(moment, seen_return=dataset.spec.seen_items_return)
+        relevant = relevant_keys(moment)
         n_relevant = np.bincount(relevant // moment.past.n_items, minlength=moment.past.n_users)
         return cls(
             fold=moment,
@@ -204,10 +204,10 @@ class Judge:
         return {SYSTEM: system, SLICE: ALL, METRIC: metric, VALUE: value, "n": len(items)}
 
 
-def relevant_keys(fold: Fold, *, seen_return: bool) -> np.ndarray:
-    """Sorted keys of what users met next, each once; what their past holds only if ``seen_return``."""
+def relevant_keys(fold: Fold) -> np.ndarray:
+    """Sorted keys of what users met next, each once; what their past holds only where that may return."""
     keys = _keys(fold.future)
-    return np.unique(keys) if seen_return else np.setdiff1d(keys, _keys(fold.past))
+    return np.unique(keys) if fold.past.seen_return else np.setdiff1d(keys, _keys(fold.past))
 
 
 def _keys(met: Interactions) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from recsys.catalogue import Catalogue, Renumbering
@@ -12,7 +14,6 @@ from recsys.evaluate.report import to_metrics
 from recsys.gate import Measured
 from recsys.pipeline import Recommender
 from recsys.release import RECOMMENDER, Release
-from recsys.types import Requests
 
 SHOWN = 20
 """Items of a list that is judged as users see it."""
@@ -26,7 +27,8 @@ def answers(recommender: Recommender, catalogue: Catalogue, judge: Judge) -> np.
     """
     renumbering = Renumbering.between(recommender.catalogue, catalogue)
     past = renumbering.backwards(judge.fold.past)
-    requests = Requests.of(renumbering.users[judge.users], past, judge.fold.now[judge.rows])
+    asked, users = judge.fold.requests(judge.rows), renumbering.users[judge.users]
+    requests = replace(asked, users=users, history=past.histories(users))
     return renumbering.forwards(recommender.recommend(requests, SHOWN).items)
 
 

@@ -12,17 +12,17 @@ import numpy as np
 from numba import njit
 
 from recsys.artifacts import read_arrays, write_arrays
-from recsys.features.spec import Column
+from recsys.columns import ACTIVITY, TIMESTAMP
+from recsys.features.spec import REQUEST, Column
 from recsys.features.statistics import Statistics
 from recsys.types import PAD, Interactions, MergedCandidates, Requests
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CANDIDATE, REQUEST = "candidate", "request"
+CANDIDATE = "candidate"
 CHANNEL, ITEM, AFFINITY = "channel", "item", "affinity"
 """Groups of what is told of a candidate: that of the item is the same for all requests of an hour."""
-ACTIVITY = "history_length", "since_last", "since_first"
 HOUR = 3_600
 """Seconds. Statistics are as of a full hour, so that one table serves all requests of the next."""
 RECENT = 10
@@ -94,7 +94,7 @@ class CandidateFeatures:
         """Numbers of each request, (n,) float32; times in log seconds, NaN without a history."""
         history, told = requests.history, np.empty((3, len(requests)), dtype=np.float32)
         _activity(history.timestamps, history.starts, history.ends, requests.now, told)
-        return {"timestamp": requests.now, **dict(zip(ACTIVITY, told, strict=True))}
+        return {TIMESTAMP: requests.now, **dict(zip(ACTIVITY, told, strict=True))}
 
     def candidate_frame(self, requests: Requests, merged: MergedCandidates) -> dict[str, np.ndarray]:
         """Numbers of each candidate by name, (n, k) float32; what stands in padded places means nothing.

@@ -16,8 +16,10 @@ from recsys.features.values import FeatureError, Frame, read
 
 if TYPE_CHECKING:  # serving encodes without ever reading a dataset.yaml
     from recsys.data.spec import DatasetSpec, Entity
+    from recsys.types import Requests
 
 SOURCE, TRIALS, SHARE = "source", "trials", "share"
+REQUEST = "request"
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,25 @@ class FeatureSpec:
             chosen = [each for each in self.columns if entity is None or each.column.entity == entity]
             self._plans[entity] = _Plan.of(chosen)
         return self._plans[entity].encode(frame)
+
+    def encode_requests(self, requests: Requests, numbers: Frame) -> dict[str, np.ndarray]:
+        """Encode what requests tell: their moment and their context, beside ``numbers`` of them (n,) by name.
+
+        A context that a request does not tell is missing.
+        """
+        frame: dict[str, Any] = {columns.TIMESTAMP: requests.now, **numbers}
+        for name in self.asked:
+            if name not in frame:
+                untold = np.full(len(requests), None)
+                frame[name] = requests.context.get(name, untold)
+        return self.encode(frame, REQUEST)
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """Columns of requests that are read."""
+        return tuple(
+            {name: None for each in self.for_entity(REQUEST).columns for name in each.column.sources}
+        )
 
     def for_entity(self, *entities: str) -> FeatureSpec:
         """Keep the columns of ``entities`` alone: a tower's spec."""

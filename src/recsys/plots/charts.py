@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,8 @@ def parts_over_time(
     figure, axes = panels(title, len(parts), width=1.5 + 4.2 * len(parts), sharey=True)
     for axis, (split, counts) in zip(axes, parts.items(), strict=True):
         below = np.zeros(len(counts))
-        width = counts.index.to_series().diff().min()
+        bins = counts.index.to_series().diff().dropna()
+        width: Any = bins.min() if len(bins) else pd.Timedelta(days=1)
         for name, shade in zip(counts.columns, PARTS, strict=False):
             axis.bar(counts.index, counts[name], width, bottom=below, align="edge", color=shade, label=name)
             below += counts[name].to_numpy()

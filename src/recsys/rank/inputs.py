@@ -9,9 +9,9 @@ import numpy as np
 
 from recsys.data.split import Fold
 from recsys.features.attributes import Attributes, encoded
-from recsys.features.candidates import CANDIDATE, REQUEST, CandidateFeatures
+from recsys.features.candidates import CANDIDATE, CandidateFeatures
 from recsys.features.history import HistoryEncoder
-from recsys.features.spec import FeatureSpec
+from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.inference import Arrays
 from recsys.types import PAD, MergedCandidates, Requests
 
@@ -121,7 +121,7 @@ class RankingInputs:
 
     def request(self, features: CandidateFeatures, requests: Requests) -> dict[str, np.ndarray]:
         """Encode what is known of the n ``requests`` alone."""
-        told = self.spec.encode(features.request_frame(requests), REQUEST)
+        told = self.spec.encode_requests(requests, features.request_frame(requests))
         return told if self.history is None else told | self.history.encode(requests.history, requests.now)
 
     def candidate(
@@ -148,7 +148,7 @@ def _frames(examples: Examples) -> tuple[Arrays, Arrays]:
     inside = examples.merged.items != PAD
     candidate = examples.features.candidate_frame(examples.requests, examples.merged)
     return (
-        examples.features.request_frame(examples.requests),
+        {**examples.requests.context, **examples.features.request_frame(examples.requests)},
         {name: values[inside] for name, values in candidate.items()},
     )
 

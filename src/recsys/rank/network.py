@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from recsys.features.candidates import CANDIDATE, REQUEST
+from recsys.features.candidates import CANDIDATE
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
-from recsys.features.spec import FeatureSpec
+from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.nn.attention import TargetAttention
 from recsys.nn.embedding import GroupedEmbedding
 from recsys.nn.esmm import ESMM

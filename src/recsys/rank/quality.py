@@ -11,7 +11,10 @@ from recsys.rank.ranker import Scores
 
 
 def by_task(scores: Scores, examples: Examples) -> pd.DataFrame:
-    """AUC, GAUC (by request), log loss and calibration error: a row for each task that was scored."""
+    """AUC, GAUC (by request), log loss and calibration error: a row for each task that was scored.
+
+    AUC asks of a numeric task whether there is any of it.
+    """
     inside = examples.inside
     requests = np.broadcast_to(np.arange(len(inside))[:, None], inside.shape)[inside]
     rows = []
@@ -20,8 +23,8 @@ def by_task(scores: Scores, examples: Examples) -> pd.DataFrame:
         rows.append(
             {
                 "task": task,
-                "auc": metrics.auc(p, label),
-                "gauc": metrics.gauc(p, label, requests),
+                "auc": metrics.auc(p, label > 0),
+                "gauc": metrics.gauc(p, label > 0, requests),
                 "log_loss": metrics.log_loss(p, label),
                 "calibration_error": metrics.calibration_error(p, label),
             }

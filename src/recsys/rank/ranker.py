@@ -66,14 +66,15 @@ class Ranker:
     """Scores what recall found; the user's own features and a lookup of the items' are all it needs.
 
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
-    does not count). The loss of each task is its cross-entropy and ``listwise`` times a softmax over each
-    request's candidates (`top_one`): the first is about probabilities, the second is what an order is. Once
-    trained, each task's logits are calibrated on the examples (`Platt`). With a ``history_length``, so many
-    of a user's last items are weighed for each candidate, in ``heads`` ways (`TargetAttention`).
+    does not count; an empty one is the first task alone). The loss of each task is its cross-entropy and
+    ``listwise`` times a softmax over each request's candidates (`top_one`): the first is about
+    probabilities, the second is what an order is. Once trained, each task's logits are calibrated on the
+    examples (`Platt`). With a ``history_length``, so many of a user's last items are weighed for each
+    candidate, in ``heads`` ways (`TargetAttention`).
     """
 
     tasks: tuple[str, ...]
-    formula: Mapping[str, float]
+    formula: Mapping[str, float] = field(default_factory=dict)
     model: Model = "mmoe"
     embedding_dim: int = 32
     n_experts: int = 4
@@ -91,6 +92,7 @@ class Ranker:
     log_: list[dict[str, float]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.formula = self.formula or {self.tasks[0]: 1.0}
         if unknown := sorted(self.formula.keys() - set(self.tasks)):
             raise ValueError(
                 f"formula names {unknown[0]!r}, which is no task; tasks are {', '.join(self.tasks)}"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numba import njit
 
-from recsys.features.candidates import AFFINITY, CANDIDATE, CHANNEL, ITEM, REQUEST, CandidateNumbers
+from recsys.features.candidates import AFFINITY, CANDIDATE, CHANNEL, ITEM, CandidateNumbers
 from recsys.features.numeric import NumberBlock
-from recsys.features.spec import FeatureSpec
+from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.inference import Arrays, GroupedEmbedding, Weights, row_by_row, table_name, within
 from recsys.rank.attention import TargetAttention
 from recsys.rank.bodies import Body, Layer, softmax

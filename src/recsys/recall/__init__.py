@@ -11,6 +11,7 @@ from recsys.types import Recall
 
 CHANNELS: dict[str, str] = {
     "popular": "recsys.recall.popular:PopularRecall",
+    "again": "recsys.recall.again:AgainRecall",
     "item_cf": "recsys.recall.item_cf:ItemCfRecall",
     "user_cf": "recsys.recall.user_cf:UserCfRecall",
     "swing": "recsys.recall.swing:SwingRecall",

@@ -124,9 +124,9 @@ class ClusterRecall:
         return np.asarray(k_means.centroids), labels[:, 0]
 
     def _search(self, requests: Requests, k: int, n_probe: int) -> Candidates:
-        found, history = Candidates.none(len(requests), k), requests.history
+        found, seen = Candidates.none(len(requests), k), requests.seen
         how = self.centroids_, n_probe, self.starts_, self.items_, self.vectors_
-        met = history.items, history.starts, history.ends
+        met = seen.items, seen.starts, seen.ends
         _search(self.profile_.vectors(requests, self.vectors_), *how, *met, found.items, found.scores)
         return found
 

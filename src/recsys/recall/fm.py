@@ -76,7 +76,7 @@ class FmRecall:
         if self.neighbours_ is not None:
             return self.neighbours_.recall(requests, k)
         queries = self.user_vectors(requests)
-        return best_unseen_products(queries, self.items_, self.unmet_, requests.history, k)
+        return best_unseen_products(queries, self.items_, self.unmet_, requests.seen, k)
 
     def user_vectors(self, requests: Requests) -> np.ndarray:
         """Vectors (n, embedding_dim + 1) of who asks, the last number 1; zeros where nothing is known."""

@@ -79,7 +79,7 @@ class ItemSpace:
         """Answer as `Recall.recall` does; whoever met no item with a vector gets an empty row."""
         users = self.profile.vectors(requests, self.vectors)
         answers = self.vectors if self.answers is None else self.answers
-        return best_unseen_products(users, answers, self.hidden, requests.history, k)
+        return best_unseen_products(users, answers, self.hidden, requests.seen, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD."""

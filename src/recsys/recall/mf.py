@@ -88,7 +88,7 @@ class MfRecall:
         if self.neighbours_ is not None:
             return self.neighbours_.recall(requests, k)
         factors = np.where(requests.users[:, None] == PAD, np.float32(0), self.user_factors_[requests.users])
-        return best_unseen_products(factors, self.item_factors_, self.unmet_, requests.history, k)
+        return best_unseen_products(factors, self.item_factors_, self.unmet_, requests.seen, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD and the never met."""

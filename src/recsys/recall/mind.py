@@ -144,7 +144,7 @@ class MindRecall:
             if n:
                 scores[row] = (interests[:n] @ self.item_vectors_.T).max(axis=0)
         scores[:, self.unmet_] = -np.inf
-        return best_unseen(scores, requests.history, k)
+        return best_unseen(scores, requests.seen, k)
 
     def _routed(self, behaviours: np.ndarray, importance: np.ndarray, n: np.ndarray) -> np.ndarray:
         """`recsys.nn.mind.Mind`'s capsules, (n, interests, d): products of each row alone."""

@@ -45,7 +45,7 @@ class PopularRecall:
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
-        return first_unseen(self.items_[0], self.scores_[0], self.n_items_, requests.history, k)
+        return first_unseen(self.items_[0], self.scores_[0], self.n_items_, requests.seen, k)
 
     def recall_in_segment(self, requests: Requests, k: int) -> Candidates:
         """What is popular with users like who asks; with all, for whoever is in no segment."""
@@ -56,7 +56,7 @@ class PopularRecall:
         for number in np.unique(own):
             rows = np.flatnonzero(own == number)
             some = first_unseen(
-                self.items_[number], self.scores_[number], self.n_items_, requests.history[rows], k
+                self.items_[number], self.scores_[number], self.n_items_, requests.seen[rows], k
             )
             found.items[rows], found.scores[rows] = some.items, some.scores
         return found

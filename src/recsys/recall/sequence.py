@@ -76,7 +76,7 @@ class SequenceRecall:
 
     def nearest(self, vectors: np.ndarray, requests: Requests, k: int) -> Candidates:
         """Top ``k`` for ``vectors`` (n, embedding_dim) of who asks, without what the histories hold."""
-        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
+        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.seen, k)
 
     @property
     def item_vectors(self) -> np.ndarray:

@@ -54,7 +54,7 @@ class SimilarItems:
     def recall(self, requests: Requests, k: int) -> Candidates:
         """Answer as `Recall.recall` does; a user without history gets an empty row."""
         liked, weights = self._liked(requests.history)
-        return best_unseen_sums(liked, weights, self.table, requests.history, k)
+        return best_unseen_sums(liked, weights, self.table, requests.seen, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items most similar to each of ``items``; an empty row for PAD."""

@@ -13,7 +13,7 @@ from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.columns import TIMESTAMP
 from recsys.features.attributes import Attributes, encoded
 from recsys.features.history import HISTORY_IDS, HistoryEncoder
-from recsys.features.spec import FeatureSpec
+from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.features.values import Frame
 from recsys.types import PAD, Interactions, Requests
 
@@ -55,7 +55,7 @@ class TowerInputs:
         frames: dict[str, Frame] = {
             "user": attributes.users.iloc[np.unique(train.user_idx)],
             "item": attributes.items.iloc[np.flatnonzero(met)],
-            "request": {TIMESTAMP: train.timestamp},
+            REQUEST: {TIMESTAMP: train.timestamp, **train.context},
         }
         spec = FeatureSpec.fit(frames, attributes.columns)
         users, items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
@@ -80,7 +80,7 @@ class TowerInputs:
         arrays[HISTORY_IDS] = np.where(ids == PAD, 0, self.rows[ids])
         # PAD is -1: the last row.
         users = {name: values[requests.users] for name, values in self.users.items()}
-        return arrays | users | self.spec.encode({TIMESTAMP: requests.now}, "request")
+        return arrays | users | self.spec.encode_requests(requests, {})
 
     def of_items(self, items: np.ndarray) -> dict[str, np.ndarray]:
         """Pick the columns of ``items`` (n,)."""

@@ -183,7 +183,8 @@ class Examples:
         draws, train, rows = self.draws, self.train, self.rows[places]
         history = self._held_back(self.before[places], rng)
         users = train.user_idx[rows].astype(np.int64)
-        arrays = dict(self.read(Requests(users, train.timestamp[rows], history)))
+        context = {name: told[rows] for name, told in train.context.items()}
+        arrays = dict(self.read(Requests(users, train.timestamp[rows], history, context=context)))
         items = np.concatenate([train.item_idx[rows], rng.choice(self.met, draws.uniform_negatives)])
         arrays |= self.inputs.of_items(items)
         arrays[ITEM_ROWS] = self.inputs.rows[items]

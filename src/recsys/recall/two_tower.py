@@ -160,4 +160,4 @@ class TwoTowerRecall:
         return self
 
     def _answer(self, requests: Requests, k: int) -> Candidates:
-        return self.search_.best_unseen(self.user_vectors(requests), requests.history, k)
+        return self.search_.best_unseen(self.user_vectors(requests), requests.seen, k)

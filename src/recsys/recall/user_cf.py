@@ -114,7 +114,7 @@ class UserCfRecall:
     def recall(self, requests: Requests, k: int) -> Candidates:
         neighbours = np.where(requests.users[:, None] == PAD, PAD, self.users_[requests.users])
         similarities = self.similarities_[requests.users]
-        return best_unseen_sums(neighbours, similarities, self.last_items_, requests.history, k)
+        return best_unseen_sums(neighbours, similarities, self.last_items_, requests.seen, k)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "params.json", {name: getattr(self, name) for name in PARAMS})

@@ -86,7 +86,7 @@ class SimilarItems:
     def recall(self, requests: Requests, k: int) -> Candidates:
         items = requests.history.last(len(self.fading))[0]
         weights = np.where(items == PAD, np.float32(0), self.fading)
-        return best_unseen_sums(items, weights, self.similar, requests.history, k)
+        return best_unseen_sums(items, weights, self.similar, requests.seen, k)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `from_arrays` takes."""
@@ -124,7 +124,7 @@ class SimilarUsers:
     def recall(self, requests: Requests, k: int) -> Candidates:
         neighbours = np.where(requests.users[:, None] == PAD, PAD, self.users[requests.users])
         similarities = self.similarities[requests.users]
-        return best_unseen_sums(neighbours, similarities, self.last_items, requests.history, k)
+        return best_unseen_sums(neighbours, similarities, self.last_items, requests.seen, k)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `from_arrays` takes."""

@@ -145,7 +145,7 @@ class YoutubeDnnRecall:
 
     def _answer(self, requests: Requests, k: int) -> Candidates:
         vectors = self.user_vectors(requests)
-        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.history, k)
+        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.seen, k)
 
     def _vectors(self, inputs: Arrays) -> np.ndarray:
         """`recsys.nn.youtube_dnn.YoutubeDnn`, a row as alone."""

@@ -37,7 +37,10 @@ class NoListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one request wants; ``now`` in seconds, None for the moment after the newest event known."""
+    """What one request wants; ``now`` in seconds, None for the moment after the newest event known.
+
+    ``context`` has names and values of what the page knows.
+    """
 
     user_id: str
     k: int = 20
@@ -45,6 +48,7 @@ class Ask:
     exclude: tuple[str, ...] = ()
     explain: bool = False
     now: int | None = None
+    context: tuple[tuple[str, str | float], ...] = ()
 
 
 @dataclass
@@ -77,6 +81,8 @@ class Live:
         self.recommender = recommender
         self.list_of = list_of
         self._ranking = Usual()
+        past = recommender.past.timestamp
+        self.timeless = len(past) > 1 and bool(past[0] == past.min() == past.max())
         self.usual_value = float(np.median(recommender.past.value)) if len(recommender.past) else 1.0
 
     @classmethod
@@ -113,7 +119,9 @@ class Live:
         self.similar(event.item_id, 1)
 
     def now(self, events: Sequence[Event] = ()) -> int:
-        """A second after the newest event that is known of."""
+        """A second after the newest event that is known of; where nobody knows when, always the same."""
+        if self.timeless:
+            return self.recommender.now
         return max([self.recommender.now, *(event.timestamp + 1 for event in events)])
 
     def requests(self, asks: Sequence[Ask], events: Sequence[Sequence[Event]]) -> Requests:
@@ -123,9 +131,12 @@ class Live:
         """
         users = np.array([self.recommender.catalogue.users.row(ask.user_id) for ask in asks])
         moments = [
-            self.now(known) if ask.now is None else ask.now for ask, known in zip(asks, events, strict=True)
+            self.now(known) if ask.now is None or self.timeless else ask.now
+            for ask, known in zip(asks, events, strict=True)
         ]
         requests = self.recommender.requests(users, np.array(moments))
+        if any(ask.context for ask in asks):
+            requests = replace(requests, context=_context(asks))
         if not any(events):
             return requests
         histories = [self._with(requests.history[row : row + 1], known) for row, known in enumerate(events)]
@@ -285,3 +296,10 @@ class Live:
         if None in stored:
             raise NoListError("no list was made for this user")
         return unpacked([each for each in stored if each is not None])
+
+
+def _context(asks: Sequence[Ask]) -> dict[str, np.ndarray]:
+    """What each tells by name, (n,) with None where it does not."""
+    told = [dict(ask.context) for ask in asks]
+    names = {name: None for each in told for name in each}
+    return {name: np.array([each.get(name) for each in told], dtype=object) for name in names}

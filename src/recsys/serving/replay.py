@@ -46,7 +46,9 @@ def replay(line: bytes, release: Callable[[str], Live]) -> str | None:
     """
     try:
         told = orjson.loads(line)
-        ask = Ask(**{**told["ask"], "exclude": tuple(told["ask"]["exclude"])})
+        asked = {"context": (), **told["ask"]}
+        context = tuple(map(tuple, asked["context"]))
+        ask = Ask(**{**asked, "exclude": tuple(asked["exclude"]), "context": context})
         steps, events = [STEPS[STEPS.index(told["step"])]], decode(told["events"].encode())
         id_, trace, items = told["release"], told["trace"], told["items"]
         left_out = tuple(told.get("left_out", ()))
