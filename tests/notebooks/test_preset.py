@@ -21,7 +21,7 @@ def repository(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["dvc", "init", "-q"], check=True)
     Path(".gitignore").write_text("artifacts/\n.sample/\n")
-    Path("params.yaml").write_text("seed: 3\ncf: {top: 5, days: 7}\n")
+    Path("params.yaml").write_text("seed: 3\ndata: {dataset: mine}\ncf: {top: 5, days: 7}\n")
     Path("artifacts").mkdir()
     Path("artifacts/model").write_text("the full one")
     return tmp_path
@@ -42,6 +42,28 @@ def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch)
     preset.main()
     cache = subprocess.run(["dvc", "cache", "dir"], cwd=".sample", capture_output=True, text=True, check=True)
     assert Path(cache.stdout.strip()) == repository / ".dvc/cache"
+
+
+def test_data_of_ones_own_is_read_where_it_is(repository, monkeypatch):
+    Path("params.sample.yaml").write_text("{}\n")
+    Path("mine").mkdir()
+    Path("mine/log.csv").touch()
+    monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
+    preset.main()
+    assert yaml.safe_load(Path(".sample/params.yaml").read_text())["data"]["dataset"] == str(
+        repository / "mine"
+    )
+    assert not Path(".sample/mine").exists()
+
+
+def test_what_is_no_presets_folder_is_left_alone(repository, monkeypatch):
+    Path("params.github.yaml").write_text("{}\n")
+    Path(".github").mkdir()
+    Path(".github/workflow").touch()
+    monkeypatch.setattr(sys, "argv", ["preset.py", "github"])
+    with pytest.raises(SystemExit, match=r"\.github is there, and is no preset's"):
+        preset.main()
+    assert Path(".github/workflow").exists()
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("params.*.yaml")), ids=lambda path: path.name)
