@@ -27,9 +27,12 @@ function element(tag, text) {
   return made;
 }
 
+// An id that says more than the title, as of a film and its year, is shown itself.
+const called = (item) => (item.item_id.startsWith(item.title) ? item.item_id : item.title);
+
 function card(item) {
   const made = $("card").content.cloneNode(true).firstElementChild;
-  made.querySelector("h3").textContent = item.item_id;
+  made.querySelector("h3").textContent = called(item);
   made.querySelector(".reason").textContent = item.reason;
   const ranks = Object.entries(item.channels).sort((one, other) => one[1].rank - other[1].rank);
   made.querySelector(".channels").append(...ranks.map(([name, found]) => element("li", `${name} ${found.rank}`)));
@@ -68,7 +71,7 @@ async function recommend(next) {
 
 async function watch(item) {
   await ask("events", { user_id: user, events: [{ item_id: item.item_id }] });
-  watched.unshift(item.item_id);
+  watched.unshift(called(item));
   $("seen").hidden = false;
   $("seen").textContent = `You just had: ${watched.join(" · ")}`;
   await recommend(0);
@@ -78,14 +81,15 @@ async function watch(item) {
 
 async function similar(item) {
   const found = await ask("similar_items", { item_id: item.item_id, k: 8 });
-  $("similar-title").textContent = `Goes with ${item.item_id}`;
-  $("similar-list").replaceChildren(...found.items.map((each) => element("li", each.item_id)));
+  $("similar-title").textContent = `Goes with ${called(item)}`;
+  $("similar-list").replaceChildren(...found.items.map((each) => element("li", called(each))));
   $("similar").hidden = false;
   $("close").focus();
 }
 
-function choice(text) {
+function choice(text, value) {
   const entry = document.createElement("li"), button = element("button", text);
+  button.value = value;
   button.type = "button";
   button.setAttribute("aria-pressed", "false");
   button.onclick = () => {
@@ -99,8 +103,8 @@ function choice(text) {
 async function pick() {
   user = null;
   const [popular, { categories }] = await Promise.all([ask("interests", { k: 24 }), ask("categories")]);
-  $("categories").replaceChildren(...categories.map(choice));
-  $("picks").replaceChildren(...popular.items.map((item) => choice(item.item_id)));
+  $("categories").replaceChildren(...categories.map((name) => choice(name, name)));
+  $("picks").replaceChildren(...popular.items.map((item) => choice(called(item), item.item_id)));
   $("list").replaceChildren();
   $("categories").hidden = !categories.length;
   $("more").hidden = $("seen").hidden = $("similar").hidden = true;
@@ -110,7 +114,7 @@ async function pick() {
 }
 
 async function forPicks() {
-  const chosen = (id) => [...$(id).querySelectorAll("[aria-pressed=true]")].map((button) => button.textContent);
+  const chosen = (id) => [...$(id).querySelectorAll("[aria-pressed=true]")].map((button) => button.value);
   show(await ask("interests", { items: chosen("picks"), categories: chosen("categories"), k: K, explain: true }), true);
   $("list").scrollIntoView({ behavior: "smooth" });
 }
