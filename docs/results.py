@@ -184,7 +184,7 @@ def complete_journey() -> str:
     run = read_json(ROOT / "reports" / "presets" / "complete-journey.json")
     counted = ", ".join(f"{n:,} {name}" for name, n in run["data"].items())
     tables = [table(split, pd.DataFrame(rows)) for split, rows in run["splits"].items()]
-    took = "" if run["from_cache"] else f"; trained in {run['seconds'] / 60:.0f} minutes on two cores"
+    took = f"; trained in {run['seconds'] / 60:.0f} minutes on two cores" if run["seconds"] else ""
     return "\n\n".join([f"{counted}{took}.", *tables])
 
 

@@ -1,7 +1,7 @@
 """Copy the sources to .PRESET/ with the parameters of a preset: `python notebooks/preset.py PRESET`.
 
-A run in place would overwrite the artifacts of the default parameters. The copy shares DVC's cache, so raw
-data that was fetched once, and stages that ran before on the same inputs, come from there.
+A run in place would overwrite the artifacts of the default parameters. The copy shares DVC's cache, but is
+laid out anew, so its stages run again.
 """
 
 from __future__ import annotations

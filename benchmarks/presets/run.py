@@ -1,8 +1,7 @@
 """What a preset takes and gives: `python benchmarks/presets/run.py [PRESET ...]`.
 
 Trains with params.PRESET.yaml in .PRESET/ as `recsys train --preset` does, and keeps the time, the size of
-the data and what evaluation found on test: a report (JSON) a preset. Stages that ran before on the same
-inputs come out of DVC's cache unless it is told to `--force`; then every stage runs.
+the data and what evaluation found on test: a report (JSON) a preset.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ def main() -> None:
     """Train each, and write its report."""
     arguments = parse()
     for preset in arguments.presets:
-        seconds = trained(preset, force=arguments.force)
-        report = told(ROOT / f".{preset}") | {"seconds": seconds, "from_cache": not arguments.force}
+        seconds = trained(preset)
+        report = told(ROOT / f".{preset}") | {"seconds": seconds}
         write_json(arguments.out / f"{preset}.json", report)
         print(f"{preset}: {seconds / 60:.0f} minutes, {arguments.out / preset}.json", flush=True)
 
@@ -46,21 +45,17 @@ def parse() -> argparse.Namespace:
         metavar="PRESET",
         help="there is a params.PRESET.yaml of each (default: complete-journey)",
     )
-    parser.add_argument("--force", action="store_true", help="run every stage, whatever ran before")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "reports" / "presets", help="folder of the reports"
     )
     return parser.parse_args()
 
 
-def trained(preset: str, *, force: bool) -> float:
+def trained(preset: str) -> float:
     """Seconds that it took."""
     began = perf_counter()
     command = ["recsys", "train", "--mode", "full", "--preset", preset, "--no-gate"]
     subprocess.run(command, cwd=ROOT, check=True)
-    if force:
-        began = perf_counter()
-        subprocess.run(["dvc", "repro", "--force"], cwd=ROOT / f".{preset}", check=True)
     return perf_counter() - began
 
 

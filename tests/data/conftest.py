@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys.data.dataset import Dataset
+from recsys.data.prepare import check, prepare
+from recsys.data.report import DataError
+
 TINY = Path(__file__).parent / "tiny"
 
 
@@ -50,3 +54,26 @@ def respec(folder: Path) -> Callable[..., None]:
         path.write_text(yaml.safe_dump(content))
 
     return set_fields
+
+
+@pytest.fixture
+def ready() -> Callable[..., Dataset]:
+    """Prepare the data set of a folder."""
+
+    def prepared(folder: Path, **options: object) -> Dataset:
+        return prepare(folder, folder / "raw", seed=0, **options)
+
+    return prepared
+
+
+@pytest.fixture
+def refusal() -> Callable[[Path], str]:
+    """Why the data set of a folder cannot be used: one line."""
+
+    def told(folder: Path) -> str:
+        with pytest.raises(DataError) as error:
+            check(folder)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return told

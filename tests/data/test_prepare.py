@@ -6,17 +6,6 @@ from recsys.data.prepare import check, prepare
 from recsys.data.report import DataError
 
 
-def ready(folder, **options):
-    return prepare(folder, folder / "raw", seed=0, **options)
-
-
-def refusal(folder):
-    with pytest.raises(DataError) as error:
-        check(folder)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 def spoil_column(folder, file, column, text):
     table = pd.read_csv(folder / file, dtype=str)
     table.assign(**{column: text}).to_csv(folder / file, index=False)
@@ -45,7 +34,7 @@ def test_a_clean_data_set_has_nothing_to_report(folder):
     assert list(report.lines())[-1] == "nothing wrong was found"
 
 
-def test_attributes_are_numbers_texts_and_lists(folder):
+def test_attributes_are_numbers_texts_and_lists(folder, ready):
     ours = ready(folder)
     user, item = ours.user_vocabulary.encode(["u5"])[0], ours.item_vocabulary.encode(["i9"])[0]
     assert np.isnan(ours.users.age[user])
@@ -55,25 +44,25 @@ def test_attributes_are_numbers_texts_and_lists(folder):
     assert set(ours.items.genres.explode()) == {"Action", "Comedy", "Drama", "Horror"}
 
 
-def test_a_missing_category_is_none(folder, put):
+def test_a_missing_category_is_none(folder, put, ready):
     put("users.csv", 2, "gender", "")
     assert ready(folder).users.gender.tolist().count(None) == 1
 
 
-def test_interactions_carry_value_and_labels(folder):
+def test_interactions_carry_value_and_labels(folder, ready):
     inter = ready(folder).interactions
     assert inter.labels["watched"].all()
     assert np.array_equal(inter.labels["liked"], inter.value >= 4)
 
 
-def test_only_positives_are_interactions(folder, respec):
+def test_only_positives_are_interactions(folder, respec, ready):
     respec({"interactions.positive": "value >= 4"})
     ours = ready(folder)
     assert ours.interactions.value.min() == 4
     assert ours.events.value.min() == 1
 
 
-def test_a_numeric_task_is_labelled_with_its_feedback(folder, respec):
+def test_a_numeric_task_is_labelled_with_its_feedback(folder, respec, ready):
     respec(
         {
             "interactions.columns.feedback": {"stars": "rating"},
@@ -84,7 +73,7 @@ def test_a_numeric_task_is_labelled_with_its_feedback(folder, respec):
     assert np.array_equal(inter.labels["stars"], np.minimum(inter.value / 4, 1))
 
 
-def test_without_tables_users_and_items_are_those_met(folder, respec):
+def test_without_tables_users_and_items_are_those_met(folder, respec, ready):
     respec({"users": None, "items": None})
     ours = ready(folder)
     met = pd.read_csv(folder / "ratings.csv")
@@ -92,7 +81,7 @@ def test_without_tables_users_and_items_are_those_met(folder, respec):
     assert ours.items.title.tolist() == ours.items.item_id.tolist() == sorted(met.item_id.unique())
 
 
-def test_parquet_and_csv_give_one_data_set(folder, respec):
+def test_parquet_and_csv_give_one_data_set(folder, respec, ready):
     csv = ready(folder)
     for name in ("ratings", "users", "items"):
         pd.read_csv(folder / f"{name}.csv").to_parquet(folder / f"{name}.parquet")
@@ -107,13 +96,13 @@ def test_parquet_and_csv_give_one_data_set(folder, respec):
 @pytest.mark.parametrize(
     ("unit", "text"), [("s", "978300760"), ("ms", "978300760999"), ("iso", "2000-12-31T22:12:40Z")]
 )
-def test_moments_are_seconds_in_any_unit(folder, respec, unit, text):
+def test_moments_are_seconds_in_any_unit(folder, respec, unit, text, ready):
     spoil_column(folder, "ratings.csv", "timestamp", text)
     respec({"interactions.columns.timestamp": {"column": "timestamp", "unit": unit}})
     assert set(ready(folder).events.timestamp.tolist()) == {978300760}
 
 
-def test_a_prefix_of_ids_is_stripped(folder, respec):
+def test_a_prefix_of_ids_is_stripped(folder, respec, ready):
     respec(
         {
             "interactions.columns.user_id": {"column": "user_id", "strip_prefix": "u"},
@@ -123,7 +112,7 @@ def test_a_prefix_of_ids_is_stripped(folder, respec):
     assert ready(folder).users.user_id.tolist() == sorted(map(str, range(60)))
 
 
-def test_flag_columns_become_labels(folder, respec):
+def test_flag_columns_become_labels(folder, respec, ready):
     items = pd.read_csv(folder / "items.csv").assign(Old=0, New=1)
     items.loc[0, "Old"] = 1
     items.to_csv(folder / "items.csv", index=False)
@@ -131,7 +120,7 @@ def test_flag_columns_become_labels(folder, respec):
     assert ready(folder).items.genres[:2].tolist() == [["Old", "New"], ["New"]]
 
 
-def test_a_number_can_be_taken_out_of_a_text(folder, respec):
+def test_a_number_can_be_taken_out_of_a_text(folder, respec, ready):
     respec(
         {
             "items.attributes.year": {
@@ -145,7 +134,7 @@ def test_a_number_can_be_taken_out_of_a_text(folder, respec):
     assert ready(folder).items.year[:3].tolist() == [0, 1, 0]  # i0, i1, i10
 
 
-def test_separator_and_quotes_are_as_declared(folder, respec):
+def test_separator_and_quotes_are_as_declared(folder, respec, ready):
     users = pd.read_csv(folder / "users.csv", dtype=str).fillna("")
     users.loc[0, "occupation"] = '"artist'
     text = "\n".join("\t".join(row) for row in [list(users), *users.to_numpy().tolist()])
@@ -157,7 +146,7 @@ def test_separator_and_quotes_are_as_declared(folder, respec):
 # What cannot be used at all
 
 
-def test_a_missing_column_is_named(folder):
+def test_a_missing_column_is_named(folder, refusal):
     table = pd.read_csv(folder / "ratings.csv").drop(columns="rating")
     table.to_csv(folder / "ratings.csv", index=False)
     assert refusal(folder) == (
@@ -174,46 +163,46 @@ def test_a_missing_column_is_named(folder):
         ("users.csv", "age", "'soon' is not a number"),
     ],
 )
-def test_a_column_of_the_wrong_type_names_its_first_row(folder, file, column, problem):
+def test_a_column_of_the_wrong_type_names_its_first_row(folder, file, column, problem, refusal):
     spoil_column(folder, file, column, "soon")
     assert refusal(folder).startswith(f"{file}: row 2, column {column!r}: {problem}; ")
 
 
-def test_moments_in_another_unit_are_refused(folder):
+def test_moments_in_another_unit_are_refused(folder, refusal):
     spoil_column(folder, "ratings.csv", "timestamp", "978300760000")
     assert "row 2, column 'timestamp': '978300760000' is no moment" in refusal(folder)
 
 
 @pytest.mark.parametrize("file", ["ratings.csv", "users.csv", "items.csv"])
 @pytest.mark.parametrize("rows", [-1, 0])
-def test_an_empty_file_is_told(folder, file, rows):
+def test_an_empty_file_is_told(folder, file, rows, refusal):
     head(folder, file, rows)
     assert refusal(folder).startswith(f"{file}: is empty")
 
 
-def test_a_missing_file_is_told(folder):
+def test_a_missing_file_is_told(folder, refusal):
     (folder / "items.csv").unlink()
     assert refusal(folder).endswith("items.csv: there is no such file")
 
 
-def test_a_row_that_is_too_long_is_told_by_its_line(folder):
+def test_a_row_that_is_too_long_is_told_by_its_line(folder, refusal):
     append(folder, "ratings.csv", "u1,i1,5,1600000000,extra")
     assert refusal(folder).startswith("ratings.csv: cannot be read as csv: ")
     assert "line 1960" in refusal(folder)
 
 
-def test_rows_that_are_all_too_long_are_told(folder):
+def test_rows_that_are_all_too_long_are_told(folder, refusal):
     header, *rows = (folder / "users.csv").read_text().splitlines()
     (folder / "users.csv").write_text("\n".join([header, *(f"{row},extra" for row in rows)]))
     assert refusal(folder) == "users.csv: its rows have more cells than its header has columns"
 
 
-def test_a_file_in_another_encoding_is_told(folder):
+def test_a_file_in_another_encoding_is_told(folder, refusal):
     (folder / "users.csv").write_bytes(b"user_id,age,gender,occupation\nu1,3,F,ma\xe7on\n")
     assert refusal(folder).startswith("users.csv: cannot be read as csv: ")
 
 
-def test_what_is_no_parquet_is_told(folder, respec):
+def test_what_is_no_parquet_is_told(folder, respec, refusal):
     respec({"users.format": "parquet"})
     assert refusal(folder).startswith("users.csv: cannot be read as parquet: ")
 
@@ -240,7 +229,7 @@ def test_an_unknown_data_set_is_told(tmp_path):
         ("item_id", "nothing", "'nothing' is not among the items"),
     ],
 )
-def test_a_bad_row_is_dropped_and_told_with_file_row_and_column(folder, put, column, text, problem):
+def test_a_bad_row_is_dropped_and_told_with_file_row_and_column(folder, put, column, text, problem, ready):
     put("ratings.csv", 17, column, text)
     (finding,) = check(folder).findings
     assert (finding.file, finding.column, finding.action, finding.count) == (
@@ -285,7 +274,7 @@ def test_rows_after_a_blank_line_keep_their_line(folder, put):
     ]
 
 
-def test_duplicates_are_dropped(folder):
+def test_duplicates_are_dropped(folder, ready):
     line = (folder / "ratings.csv").read_text().splitlines()[3]
     append(folder, "ratings.csv", line, line)
     (finding,) = check(folder).findings
@@ -310,7 +299,7 @@ def test_the_first_of_two_equal_ids_is_kept(folder, file, column):
     assert "stands in an earlier row" in finding.examples[0]
 
 
-def test_a_bad_attribute_is_emptied_and_its_row_kept(folder, put):
+def test_a_bad_attribute_is_emptied_and_its_row_kept(folder, put, ready):
     put("users.csv", 4, "age", "old")
     (finding,) = check(folder).findings
     assert (finding.action, finding.count) == ("emptied", 1)
@@ -318,12 +307,12 @@ def test_a_bad_attribute_is_emptied_and_its_row_kept(folder, put):
     assert len(ready(folder).users) == 60
 
 
-def test_a_user_without_an_id_is_dropped(folder, put):
+def test_a_user_without_an_id_is_dropped(folder, put, ready):
     put("users.csv", 61, "user_id", "")  # the last one has no ratings
     assert ready(folder).users.user_id.tolist() == sorted(f"u{i}" for i in range(59))
 
 
-def test_too_many_bad_rows_are_refused_by_the_first_of_them(folder, put, respec):
+def test_too_many_bad_rows_are_refused_by_the_first_of_them(folder, put, respec, refusal):
     respec({"bad_rows_limit": 0.001})
     put("ratings.csv", 7, "rating", "?")
     assert len(check(folder).findings) == 1
@@ -340,7 +329,7 @@ def test_check_leaves_no_trace(folder):
 # One user, one item
 
 
-def test_one_user_is_enough(folder, respec):
+def test_one_user_is_enough(folder, respec, ready):
     respec({"users": None})
     table = pd.read_csv(folder / "ratings.csv")
     table[table.user_id == "u1"].to_csv(folder / "ratings.csv", index=False)
@@ -349,7 +338,7 @@ def test_one_user_is_enough(folder, respec):
         assert ours.fold(split, "test").users.tolist() == [0]
 
 
-def test_one_item_is_enough(folder, respec):
+def test_one_item_is_enough(folder, respec, ready):
     respec({"items": None})
     table = pd.read_csv(folder / "ratings.csv")
     table[table.item_id == table.item_id[0]].to_csv(folder / "ratings.csv", index=False)
@@ -358,7 +347,7 @@ def test_one_item_is_enough(folder, respec):
     assert len(ours.fold("global_time", "test").future)
 
 
-def test_one_interaction_has_no_fold_and_says_so(folder):
+def test_one_interaction_has_no_fold_and_says_so(folder, ready):
     head(folder, "ratings.csv", 1)
     ours = ready(folder)
     for split in ours.splits:
@@ -369,7 +358,7 @@ def test_one_interaction_has_no_fold_and_says_so(folder):
 # A day's end
 
 
-def test_of_what_comes_after_the_day_nothing_is_known(folder):
+def test_of_what_comes_after_the_day_nothing_is_known(folder, ready):
     everything = ready(folder)
     day = pd.to_datetime(np.median(everything.events.timestamp), unit="s").strftime("%Y-%m-%d")
     end = (pd.Timestamp(day) + pd.Timedelta(days=1)).timestamp()
@@ -379,6 +368,6 @@ def test_of_what_comes_after_the_day_nothing_is_known(folder):
 
 
 @pytest.mark.parametrize(("day", "problem"), [("31.12.2000", "not a date"), ("1900-01-01", "nothing had")])
-def test_a_day_that_cannot_be_is_told(folder, day, problem):
+def test_a_day_that_cannot_be_is_told(folder, day, problem, ready):
     with pytest.raises(DataError, match=problem):
         ready(folder, day=day)

@@ -10,20 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from recsys.data.prepare import check, prepare
+from recsys.data.prepare import check
 from recsys.data.report import DataError
 from recsys.features.statistics import Statistics
-
-
-def ready(folder, **options):
-    return prepare(folder, folder / "raw", seed=0, **options)
-
-
-def refusal(folder):
-    with pytest.raises(DataError) as error:
-        check(folder)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def same(one, other):
@@ -56,7 +45,7 @@ def zstd(path: Path) -> bytes:
         (".zst", zstd),
     ],
 )
-def test_a_compressed_file_is_what_is_in_it(folder, respec, suffix, compressed):
+def test_a_compressed_file_is_what_is_in_it(folder, respec, suffix, compressed, ready):
     plain = ready(folder)
     (folder / f"ratings.csv{suffix}").write_bytes(compressed(folder / "ratings.csv"))
     respec({"interactions.file": f"ratings.csv{suffix}"})
@@ -70,7 +59,7 @@ def test_a_bad_cell_of_a_compressed_file_is_named_by_its_line(folder, put, respe
     assert check(folder).findings[0].examples[0].startswith("ratings.csv.gz: row 7, column 'timestamp'")
 
 
-def test_half_a_compressed_file_is_refused(folder, respec):
+def test_half_a_compressed_file_is_refused(folder, respec, refusal):
     whole = gzip.compress((folder / "ratings.csv").read_bytes())
     (folder / "ratings.csv.gz").write_bytes(whole[: len(whole) // 2])
     respec({"interactions.file": "ratings.csv.gz"})
@@ -89,7 +78,7 @@ def in_parts(folder, respec, n=3):
     respec({"interactions.file": "days/*.csv"})
 
 
-def test_files_of_one_pattern_are_one(folder, respec):
+def test_files_of_one_pattern_are_one(folder, respec, ready):
     whole = ready(folder)
     in_parts(folder, respec)
     same(ready(folder), whole)
@@ -103,12 +92,12 @@ def test_a_bad_cell_is_named_in_its_own_file(folder, respec, put):
     assert finding.examples == ("days/1.csv: row 3, column 'rating': 'good' is not a number",)
 
 
-def test_a_pattern_that_no_file_has_is_told(folder, respec):
+def test_a_pattern_that_no_file_has_is_told(folder, respec, refusal):
     respec({"interactions.file": "days/*.csv"})
     assert refusal(folder).endswith("days/*.csv: no file has such a name")
 
 
-def test_a_part_that_lacks_a_column_is_named(folder, respec):
+def test_a_part_that_lacks_a_column_is_named(folder, respec, refusal):
     in_parts(folder, respec)
     (folder / "days" / "2.csv").write_text("user_id,item_id\nu1,i1\n")
     assert refusal(folder).startswith("days/2.csv: has no column")
@@ -117,7 +106,7 @@ def test_a_part_that_lacks_a_column_is_named(folder, respec):
 # JSON lines
 
 
-def test_json_lines_and_csv_give_one_data_set(folder, respec):
+def test_json_lines_and_csv_give_one_data_set(folder, respec, ready):
     plain = ready(folder)
     for name, part in (("ratings", "interactions"), ("users", "users"), ("items", "items")):
         write_lines(folder / f"{name}.jsonl", records(folder / f"{name}.csv"))
@@ -125,7 +114,7 @@ def test_json_lines_and_csv_give_one_data_set(folder, respec):
     same(ready(folder), plain)
 
 
-def test_json_may_hold_numbers_flags_lists_and_gaps(folder, respec):
+def test_json_may_hold_numbers_flags_lists_and_gaps(folder, respec, ready):
     rows = [
         {**row, "rating": float(row["rating"]), "timestamp": int(row["timestamp"]), "clicked": True}
         for row in records(folder / "ratings.csv")
@@ -156,7 +145,7 @@ def test_json_may_hold_numbers_flags_lists_and_gaps(folder, respec):
     ("line", "problem"),
     [("{'user_id': 1}", "is not JSON"), ("[1, 2]", "is no JSON object"), ('{"user_id": ', "is not JSON")],
 )
-def test_a_line_that_is_no_object_is_named(folder, respec, line, problem):
+def test_a_line_that_is_no_object_is_named(folder, respec, line, problem, refusal):
     write_lines(folder / "ratings.jsonl", records(folder / "ratings.csv"))
     with (folder / "ratings.jsonl").open("a") as file:
         file.write(f"\n{line}\n")
@@ -175,7 +164,7 @@ def test_what_is_no_single_value_in_json_is_a_bad_cell(folder, respec):
     assert found["rating"].startswith("ratings.jsonl: row 4,")
 
 
-def test_a_name_that_no_object_has_is_told(folder, respec):
+def test_a_name_that_no_object_has_is_told(folder, respec, refusal):
     write_lines(folder / "ratings.jsonl", records(folder / "ratings.csv"))
     respec(
         {
@@ -193,7 +182,7 @@ def test_a_name_that_no_object_has_is_told(folder, respec):
 TIMELESS = {"user_id": "user_id", "item_id": "item_id", "timestamp": None, "value": "rating"}
 
 
-def test_without_timestamps_order_is_drawn_and_only_leave_last_out_can_be_cut(folder, respec):
+def test_without_timestamps_order_is_drawn_and_only_leave_last_out_can_be_cut(folder, respec, ready):
     respec({"interactions.columns": TIMELESS, "request": None})
     with pytest.raises(
         DataError, match=r"data\.splits: there are no timestamps: .* only leave_last_out can be"
@@ -205,12 +194,12 @@ def test_without_timestamps_order_is_drawn_and_only_leave_last_out_can_be_cut(fo
     assert "there are no timestamps" in [*check(folder).lines()][-1]
 
 
-def test_a_feature_of_the_moment_needs_one(folder, respec):
+def test_a_feature_of_the_moment_needs_one(folder, respec, refusal):
     respec({"interactions.columns": TIMELESS})
     assert "request.attributes.day_of_week: no request tells 'timestamp'" in refusal(folder)
 
 
-def test_who_is_not_listed_is_kept_where_the_list_is_not_complete(folder, respec):
+def test_who_is_not_listed_is_kept_where_the_list_is_not_complete(folder, respec, ready, refusal):
     whole = ready(folder)
     for name in ("users", "items"):
         pd.read_csv(folder / f"{name}.csv", dtype=str)[:30].to_csv(folder / f"{name}.csv", index=False)
@@ -239,7 +228,7 @@ def test_another_unit_is_advised_where_it_would_do(folder, put):
     assert finding.advice == "`unit: iso` reads most of them"
 
 
-def test_without_timestamps_a_pair_that_was_taken_once_is_taken(folder, respec):
+def test_without_timestamps_a_pair_that_was_taken_once_is_taken(folder, respec, ready):
     rows = [(f"u{user}", "i1", clicked) for user in range(9) for clicked in (0, 1, 0)]
     pd.DataFrame(rows, columns=["user_id", "item_id", "clicked"]).to_csv(folder / "log.csv", index=False)
     timeless = {name: TIMELESS[name] for name in ("user_id", "item_id", "timestamp")}
@@ -256,7 +245,7 @@ def test_without_timestamps_a_pair_that_was_taken_once_is_taken(folder, respec):
     assert ours.positive.all()
 
 
-def test_without_timestamps_what_is_known_is_counted(folder, respec):
+def test_without_timestamps_what_is_known_is_counted(folder, respec, ready):
     respec({"interactions.columns": TIMELESS, "request": None})
     ours = ready(folder, splits={"leave_last_out": {}})
     fold = ours.fold("leave_last_out", "test")
@@ -265,7 +254,7 @@ def test_without_timestamps_what_is_known_is_counted(folder, respec):
 
 
 @pytest.mark.parametrize("cell", [True, np.True_])
-def test_yes_and_no_are_words(folder, respec, cell):
+def test_yes_and_no_are_words(folder, respec, cell, ready):
     rows = records(folder / "users.csv")
     pd.DataFrame([{**row, "member": cell} for row in rows]).to_parquet(folder / "users.parquet")
     respec(
