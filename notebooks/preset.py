@@ -1,7 +1,7 @@
-"""Copy the sources to .PRESET/ with the parameters of a preset: `python notebooks/preset.py PRESET`.
+"""Lay the sources out in .PRESET/ with the parameters of a preset: `python notebooks/preset.py PRESET`.
 
-A run in place would overwrite the artifacts of the default parameters. The copy shares DVC's cache, but is
-laid out anew, so its stages run again.
+A run in place would overwrite the artifacts of the default parameters. The copy shares DVC's cache; laid out
+again it has the sources of today and what it has made so far, so that only stages run which those change.
 """
 
 from __future__ import annotations
@@ -16,41 +16,51 @@ import yaml
 from recsys.parameters import overridden
 
 PARAMS = Path("params.yaml")
+MADE = {"artifacts", "data", "reports", "dvc.lock", ".dvc"}
+"""What a run leaves in its folder."""
 
 
-def copy_sources(folder: Path, without: Path) -> None:
-    """Every file that git tracks or would track, but those ``without``; the folder is emptied first.
+def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
+    """Put every file that git tracks or would track into ``folder``, and set its parameters and DVC's cache.
 
-    Git is to see nothing of it.
+    A data set of one's own is read where it is. SystemExit where the folder holds something else.
     """
+    overrides = yaml.safe_load(Path(f"params.{preset}.yaml").read_text()) if preset else None
+    params = overridden(yaml.safe_load(PARAMS.read_text()), overrides or {})
+    own = Path(str(params["data"]["dataset"]))
+    if own.is_dir():
+        params["data"]["dataset"] = str(own.resolve())
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
-    if folder.exists() and not (folder / PARAMS).is_file():
-        raise SystemExit(f"{folder} is there, and is no preset's: give params{folder}.yaml another name")
-    shutil.rmtree(folder, ignore_errors=True)
-    for name in filter(None, names):
-        if Path(name).is_file() and not Path(name).is_relative_to(without):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(name, folder / name)
+    made = _emptied(folder)
+    for file in (Path(name) for name in names if name):
+        if file.is_file() and file.parts[0] not in made and not file.is_relative_to(own):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, folder / file)
+    (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
     (folder / ".gitignore").write_text("*\n")
+    # Not a git repository of its own.
+    for option, value in (("core.no_scm", "true"), ("cache.dir", str(cache.resolve()))):
+        subprocess.run(["dvc", "config", "--local", option, value], check=True, cwd=folder)
+
+
+def _emptied(folder: Path) -> set[str]:
+    """Take everything out of ``folder`` but what a run has made there; names of that."""
+    if folder.exists() and not (folder / PARAMS).is_file():
+        raise SystemExit(f"{folder} is there, and is no preset's: give it another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in MADE:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return {path.name for path in folder.iterdir()}
 
 
 def main() -> None:
-    """Make the copy and point it at this repository's cache."""
+    """Lay out the preset that is named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("preset", help="what params.PRESET.yaml is for: there stands what differs")
     preset = parser.parse_args().preset
-    folder, overrides = Path(f".{preset}"), Path(f"params.{preset}.yaml").read_text()
-    params = overridden(yaml.safe_load(PARAMS.read_text()), yaml.safe_load(overrides) or {})
-    dataset = Path(str(params["data"]["dataset"]))
-    if dataset.is_dir():  # which may be large, and is read where it is
-        params["data"]["dataset"] = str(dataset.resolve())
-    copy_sources(folder, dataset)
-    (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
-    # Not a git repository of its own, and one cache for both.
-    for option in ("core.no_scm=true", f"cache.dir={Path('.dvc/cache').resolve()}"):
-        name, value = option.split("=", 1)
-        subprocess.run(["dvc", "config", "--local", name, value], check=True, cwd=folder)
+    lay_out(Path(f".{preset}"), preset, Path(".dvc/cache"))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ PARAMS = Path("params.yaml")
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("reports/notebooks")
 KERNEL = "python3"
+COMMON = ("seed", "engine")
+"""Parameters of no stage: those of them that a notebook declares it is given."""
 AT = "at"
 """Key of a section's parameters that differ by split."""
 
@@ -41,7 +43,7 @@ def notebook_of(stage: str) -> Path:
 
 
 def parameters_of(stage: str, split: str | None, declared: set[str]) -> dict[str, Any]:
-    """Read the stage's section; add ``split`` where given and the common ``seed`` where declared.
+    """Read the stage's section; add ``split`` where given, and of the `COMMON` ones those declared.
 
     What the section holds under ``at: {SPLIT: ...}`` is for that split alone.
     """
@@ -56,9 +58,8 @@ def parameters_of(stage: str, split: str | None, declared: set[str]) -> dict[str
     if split is not None:
         parameters = overridden(parameters, by_split.get(split, {}), f"{stage}.")
         parameters["split"] = split
-    if "seed" in declared and "seed" in content:
-        parameters.setdefault("seed", content["seed"])
-    return parameters
+    common = {name: content[name] for name in COMMON if name in declared and name in content}
+    return common | parameters
 
 
 def check_names(notebook: Path, given: set[str], declared: set[str]) -> None:

@@ -1,28 +1,33 @@
 """The one fit loop."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from recsys.train import Batch, fit, one_cycle, reproducible
+from recsys.train import Batch, checkpoints, fit, one_cycle, reproducible
 
 
 class Line:
-    """Batches of points on y = 3x, drawn by epoch."""
+    """Batches of points on y = 3x, drawn by epoch and number."""
 
-    def __init__(self, steps: int = 8) -> None:
-        self.steps = steps
+    def __init__(self, steps: int = 8, size: int = 16) -> None:
+        self.steps, self.size = steps, size
 
     def __len__(self) -> int:
         return self.steps
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        draws = torch.Generator().manual_seed(epoch)
-        for _ in range(self.steps):
-            x = torch.rand(16, 1, generator=draws)
-            yield {"x": x, "y": 3 * x}
+    def __call__(self, epoch: int) -> Callable[[int], Batch]:
+        def batch(number: int) -> Batch:
+            # Points come one after the other, however many a batch has.
+            draws = torch.Generator().manual_seed(epoch)
+            x = torch.rand(self.steps * self.size, 1, generator=draws)[number * self.size :][: self.size]
+            return {"x": x, "y": 3 * x}
+
+        return batch
 
 
 def squared(model: nn.Module, batch: Batch) -> Tensor:
@@ -71,35 +76,6 @@ def test_leaves_torch_as_it_was():
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
-def test_ends_in_the_state_of_the_best_epoch():
-    seen: list[Tensor] = []
-    scores = iter([0.1, 0.9, 0.3])
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        seen.append(weights(model).clone())
-        return {"ndcg": next(scores)}
-
-    model = nn.Linear(1, 1)
-    rows = fit(model, Line(), squared, epochs=3, learning_rate=0.1, validate=validate, monitor="ndcg")
-    assert [row["ndcg"] for row in rows] == [0.1, 0.9, 0.3]
-    assert torch.equal(weights(model), seen[1])
-
-
-def test_stops_after_patience_runs_out():
-    scores = iter([0.5, 0.4, 0.3, 0.9])
-    rows = fit(
-        nn.Linear(1, 1),
-        Line(),
-        squared,
-        epochs=4,
-        learning_rate=0.1,
-        validate=lambda _: {"ndcg": next(scores)},
-        monitor="ndcg",
-        patience=2,
-    )
-    assert len(rows) == 3
-
-
 def test_validates_in_eval_mode_and_trains_in_train_mode():
     modes: list[bool] = []
 
@@ -122,10 +98,97 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step():
         fit(nn.Linear(1, 1), Line(), lambda m, b: squared(m, b) * torch.nan, epochs=1, learning_rate=0.1)
 
 
-@pytest.mark.parametrize("wrong", [{"monitor": "ndcg"}, {"patience": 1}])
-def test_monitor_needs_validate_and_patience_needs_monitor(wrong: dict[str, object]):
-    with pytest.raises(ValueError, match="needs"):
-        fit(nn.Linear(1, 1), Line(), squared, epochs=1, learning_rate=0.1, **wrong)
+class Interrupted(Exception):
+    pass
+
+
+def interrupted_at(step: int) -> Callable[[nn.Module, Batch], Tensor]:
+    """A loss that stops training once, in that step."""
+    calls = iter(range(10_000))
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        if next(calls) == step:
+            raise Interrupted
+        return squared(model, batch)
+
+    return loss
+
+
+def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
+    how = {"epochs": 3, "learning_rate": 0.1, "seed": 7, "validate": lambda model: {"bias": bias(model)}}
+    whole = noisy_line()
+    rows = fit(whole, Line(), squared, **how)
+    monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    with pytest.raises(Interrupted):
+        fit(noisy_line(), Line(), interrupted_at(13), **how)
+    assert len(list(tmp_path.iterdir())) == 1
+    seen: list[int] = []
+
+    def counted(model: nn.Module, batch: Batch) -> Tensor:
+        seen.append(1)
+        return squared(model, batch)
+
+    resumed = noisy_line()
+    assert fit(resumed, Line(), counted, **how) == rows
+    assert torch.equal(weights(resumed), weights(whole))
+    assert len(seen) == 3 * 8 - 13
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("other", [{"epochs": 4}, {"learning_rate": 0.2}, {"seed": 8}, {"regularization": 1.0}])
+def test_another_training_begins_at_the_start(tmp_path, monkeypatch, other):
+    how = {"epochs": 3, "learning_rate": 0.1, "seed": 7}
+    rows = fit(noisy_line(), Line(), squared, **(how | other))
+    monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    with pytest.raises(Interrupted):
+        fit(noisy_line(), Line(), interrupted_at(13), **how)
+    assert fit(noisy_line(), Line(), squared, **(how | other)) == rows
+
+
+def bias(model: nn.Module) -> float:
+    return float(model[1].bias.detach())
+
+
+def test_processes_share_each_step():
+    how = {"epochs": 2, "learning_rate": 0.1, "validate": lambda model: {"bias": float(model.bias.detach())}}
+    with reproducible(3, threads=1):
+        one, two = nn.Linear(1, 1), nn.Linear(1, 1)
+    two.load_state_dict(one.state_dict())
+    expected = fit(one, Line(steps=8, size=16), squared, **how)
+    rows = fit(two, Line(steps=16, size=8), squared, **how, processes=2)
+    assert torch.allclose(weights(one), weights(two), atol=1e-6)
+    assert [row.keys() for row in rows] == [row.keys() for row in expected]
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected])
+
+
+def test_a_process_that_is_killed_changes_nothing_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    how = {"epochs": 2, "learning_rate": 0.1, "seed": 5, "processes": 2}
+    whole, killed = noisy_line(), noisy_line()
+    died, calls = tmp_path / "died", iter(range(10_000))
+
+    def dying(model: nn.Module, batch: Batch) -> Tensor:
+        if next(calls) == 5 and torch.distributed.get_rank() == 1 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return squared(model, batch)
+
+    rows = fit(whole, Line(), squared, **how)
+    assert fit(killed, Line(), dying, **how) == rows
+    assert died.exists()
+    assert torch.equal(weights(killed), weights(whole))
+
+
+def test_an_error_in_a_process_is_raised_here():
+    with pytest.raises(FloatingPointError, match="nan at epoch 0, step 0"):
+        fit(nn.Linear(1, 1), Line(), lambda m, b: squared(m, b) * torch.nan, epochs=1, learning_rate=0.1, processes=2)
+
+
+def test_processes_have_one_thread_each():
+    with pytest.raises(ValueError, match="2 processes have one thread each, not 2"):
+        fit(nn.Linear(1, 1), Line(), squared, epochs=1, learning_rate=0.1, processes=2, threads=2)
 
 
 def test_one_cycle_goes_up_and_down_to_nothing():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from curve import answers, answers_of, running
+from curve import answers, running
 from load import Load, closed, opened
 from stack import Stack
 from traffic import EVENTS, SIMILAR, Traffic
@@ -39,9 +39,9 @@ def balanced(
     """Of mixed requests that come by chance at ``rate``, and then without a pause, to warm caches."""
     port = stack.proxy.port
     opened(port, requests(traffic), rate, fill)
-    before = by_replica(stack)
+    before = answers(stack)
     steady, hits = with_hits(stack, lambda: opened(port, requests(traffic), rate, seconds))
-    shares = by_replica(stack) - before
+    shares = answers(stack).sub(before, fill_value=0).sum()
     peak, peak_hits = with_hits(stack, lambda: closed(port, requests(traffic), CONNECTIONS, seconds))
     return {
         "hit_rate": hits,
@@ -55,16 +55,11 @@ def balanced(
     }
 
 
-def by_replica(stack: Stack) -> np.ndarray:
-    """How many answers each replica has given."""
-    return np.array([answers_of(replica).sum() for replica in stack.replicas])
-
-
 def with_hits(stack: Stack, ask: Callable[[], Load]) -> tuple[Load, float]:
     """A load, and the share of its lists that caches had."""
     before = answers(stack)
     load = ask()
-    now = answers(stack).sub(before, fill_value=0)
+    now = answers(stack).sub(before, fill_value=0).sum(axis=1)
     return load, float(now.get("cached", 0) / now.sum())
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
@@ -25,6 +26,8 @@ REPLICAS = (1, 2)
 CONNECTIONS = (1, 2, 4, 6, 8, 16, 24, 32)
 SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Loads, of the most that was answered."""
+LONGER = 4
+"""Times as long as other points: of what comes by chance, 1 in 100 must be many."""
 HELD_BACK = {"closed": (6, 24), "open": (0.4, 0.6)}
 """Connections and shares at which no fit is shown what was seen."""
 BY = ["kind", "replicas", "connections", "share"]
@@ -57,17 +60,24 @@ def running(release: Path, **told: str) -> Iterator[Stack]:
 
 
 def curve(stack: Stack, asks: Sequence[bytes], seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """All points, in the words of `recsys.capacity`: medians over the rounds, of failures the sum."""
+    """All points, in the words of `recsys.capacity`: medians over the rounds, of failures the sum.
+
+    Who comes when is drawn anew in each round: else all would share one draw's luck.
+    """
     rows: list[dict[str, Any]] = []
     peaks: dict[int, float] = {}
     for number in range(rounds):
+        asks = Random(number).sample(asks, len(asks))
         for replicas in REPLICAS:
             use(stack, replicas)
             closed(stack.proxy.port, cycle(asks), max(CONNECTIONS), WARM)
             seen = [at_connections(stack, asks, replicas, each, seconds) for each in CONNECTIONS]
             # Rates are those of the first round, so that medians are of the same load.
             peak = peaks.setdefault(replicas, max(each["requests_per_second"] for each in seen))
-            seen += [at_share(stack, asks, replicas, share, peak, seconds) for share in SHARES]
+            seen += [
+                {**at_rate(stack, asks, replicas, share * peak, LONGER * seconds, number), "share": share}
+                for share in SHARES
+            ]
             rows += seen
             print(f"round {number + 1}: {replicas} of the replicas, {peak:.0f} requests/s", flush=True)
     groups = pd.DataFrame(rows).groupby(BY, sort=False)
@@ -89,14 +99,12 @@ def at_connections(
     return {"kind": "closed", "replicas": replicas, "connections": connections, "share": 1.0, **seen}
 
 
-def at_share(
-    stack: Stack, asks: Sequence[bytes], replicas: int, share: float, peak: float, seconds: float
+def at_rate(
+    stack: Stack, asks: Sequence[bytes], replicas: int, rate: float, seconds: float, seed: int
 ) -> dict[str, Any]:
     """Requests come by chance; the rate is that at which they do."""
-    rate = share * peak
-    seen = point(stack, lambda: opened(stack.proxy.port, cycle(asks), rate, seconds))
-    seen["requests_per_second"] = rate
-    return {"kind": "open", "replicas": replicas, "connections": 0, "share": share, **seen}
+    seen = point(stack, lambda: opened(stack.proxy.port, cycle(asks), rate, seconds, seed))
+    return {"kind": "open", "replicas": replicas, "connections": 0, **seen, "requests_per_second": rate}
 
 
 def use(stack: Stack, replicas: int) -> None:
@@ -107,17 +115,19 @@ def use(stack: Stack, replicas: int) -> None:
 
 def point(stack: Stack, ask: Callable[[], Load]) -> dict[str, float]:
     """What was seen of one load; processor time in milliseconds a request."""
-    used, counted = processor(stack), answers(stack)
+    used, before = processor(stack), answers(stack)
     load = ask()
     spent = processor(stack).sub(used)
     spent["asking"] = load.busy * load.took
-    made = answers(stack).sub(counted, fill_value=0)
+    given = answers(stack).sub(before, fill_value=0)
+    made = given.sum(axis=1)
     return {
         "requests_per_second": load.per_second,
         "p50_ms": load.quantile(0.5),
         "p99_ms": load.quantile(0.99),
         "failed": load.failed,
         "whole": float(made.get("full", 0) / max(1, made.sum())),
+        "busiest": float(given.sum().max() / max(1, made.sum())),
         **{f"{part}_cpu_ms": seconds / len(load.seconds) * 1000 for part, seconds in spent.items()},
     }
 
@@ -139,9 +149,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def answers(stack: Stack) -> pd.Series:
-    """Answers of all replicas by step of the fallback chain; those that a cache had are "cached"."""
-    return pd.DataFrame([answers_of(replica) for replica in stack.replicas]).sum()
+def answers(stack: Stack) -> pd.DataFrame:
+    """Answers by step of the fallback chain (those that a cache had are "cached") and replica."""
+    return pd.concat([answers_of(replica) for replica in stack.replicas], axis=1).fillna(0)
 
 
 def answers_of(replica: Replica) -> pd.Series:

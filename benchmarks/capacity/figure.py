@@ -30,8 +30,9 @@ def load_curves(points: pd.DataFrame, fitted: Fitted) -> Picture:
         closed.plot(along, fitted.scaling.throughput(along, replicas), color=colour, label=name)
         _dots(closed, asking, "connections", "requests_per_second", colour)
         loads = np.linspace(*coming["requests_per_second"].agg(["min", "max"]), PLACES)
+        busiest = coming["busiest"].median()
         for measure, (quantile, line) in QUANTILES.items():
-            waits = [fitted.queue.waiting(quantile, load, replicas) * 1000 for load in loads]
+            waits = [fitted.queue.waiting(quantile, load, replicas, busiest) * 1000 for load in loads]
             opened.plot(loads, waits, line, color=colour)
             _dots(opened, coming, "requests_per_second", measure, colour)
     closed.plot([], [], "o", color=GREY, markerfacecolor="white", label="held back")

@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT / "deploy"), str(ROOT / "benchmarks" / "serving")]
 
 import pandas as pd  # noqa: E402
 from balance import CACHES, compared, expected  # noqa: E402
-from curve import curve, resident, running  # noqa: E402
+from curve import LONGER, curve, resident, running  # noqa: E402
 from figure import load_curves  # noqa: E402
 from sizes import bytes_of_an_id, in_redis, redis_slopes, table_slopes, tables  # noqa: E402
 from traffic import K, Traffic, recommend  # noqa: E402
@@ -42,6 +42,7 @@ from recsys.plots import save  # noqa: E402
 from recsys.release import live_release  # noqa: E402
 
 USERS = 5000
+LASTS = f"of each point, {LONGER} times as many where requests come by chance (default: %(default)s)"
 NO_CACHE = {"RECSYS_CACHE_MB": "0"}
 
 
@@ -85,8 +86,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each point (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=6.0, help=LASTS)
     parser.add_argument(
         "--rate", type=float, default=400.0, help="of requests to warm caches (default: %(default)s)"
     )
@@ -101,11 +102,9 @@ def parse() -> argparse.Namespace:
 
 def told(fitted: Fitted) -> dict[str, Any]:
     """Numbers with their standard errors, and points held back."""
-    closed, queue = asdict(fitted.scaling), {**asdict(fitted.queue.scaling), "spread": fitted.queue.spread}
-    queue.pop("coherency")  # is not fitted
     return {
-        "throughput": _with_errors(closed, fitted.scaling_errors),
-        "waiting": _with_errors(queue, fitted.queue_errors),
+        "throughput": _with_errors(asdict(fitted.scaling), fitted.scaling_errors),
+        "waiting": _with_errors(asdict(fitted.queue), fitted.queue_errors),
         "held_back": list(fitted.held_back),
     }
 

@@ -13,39 +13,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
 from moments import with_ties_by_id
 from programs import HERE
 
-from recsys.data.dataset import Dataset
-from recsys.parameters import overridden
-
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "notebooks")]
-PARAMS, DATA = Path("params.yaml"), Path("artifacts") / "data"
+
+from preset import lay_out  # noqa: E402
+
+from recsys.data.dataset import Dataset  # noqa: E402
+
+DATA = Path("artifacts") / "data"
 
 
 def main() -> None:
     """Copy, prepare the data, put its ties in order, run the rest."""
-    from preset import copy_sources
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="emptied first")
+    parser.add_argument("folder", type=Path, help="what is done there already stays")
     parser.add_argument("--preset", help="what stands in params.PRESET.yaml (the parameters as they are)")
     given = parser.parse_args()
     folder = given.folder.resolve()
     os.chdir(ROOT)
-    copy_sources(folder)
-    if given.preset:
-        overrides = yaml.safe_load(Path(f"params.{given.preset}.yaml").read_text()) or {}
-        params = overridden(yaml.safe_load(PARAMS.read_text()), overrides)
-        (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+    lay_out(folder, given.preset, folder / ".dvc" / "cache")
     if (ROOT / "data" / "raw").is_dir():
-        shutil.copytree(ROOT / "data" / "raw", folder / "data" / "raw")
-    dvc(folder, "config", "--local", "core.no_scm", "true")
-    dvc(folder, "config", "--local", "cache.dir", str(folder / "cache"))
+        shutil.copytree(ROOT / "data" / "raw", folder / "data" / "raw", dirs_exist_ok=True)
     dvc(folder, "repro", "data")
     with_ties_by_id(Dataset.load(folder / DATA)).save(folder / DATA)
     dvc(folder, "commit", "--force", "data")

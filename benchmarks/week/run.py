@@ -27,8 +27,9 @@ import yaml
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "deploy")]
+sys.path[:0] = [str(ROOT / "deploy"), str(ROOT / "notebooks")]
 
+from preset import lay_out  # noqa: E402
 from processes import BIN, BUCKET, S3  # noqa: E402
 
 from recsys.artifacts import write_json  # noqa: E402
@@ -55,11 +56,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder.parent / "overrides.yaml").write_text("{}\n")
-        copy = [sys.executable, "notebooks/sample.py", str(folder.parent / "overrides.yaml"), str(folder)]
-        subprocess.run(copy, cwd=ROOT, env=environment(), check=True)
-        cache = ["dvc", "config", "--local", "cache.dir", str(folder / "cache")]
-        subprocess.run(cache, cwd=folder, env=environment(), check=True)
+        lay_out(folder, None, folder / ".dvc" / "cache")
         if (ROOT / "data" / "raw").is_dir():
             shutil.copytree(ROOT / "data" / "raw", folder / "data" / "raw")
 
@@ -135,7 +132,8 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=ROOT / ".week", help="emptied first")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "benchmarks")
     arguments = parser.parse_args()
-    into = arguments.into.resolve()
+    into, out = arguments.into.resolve(), arguments.out.resolve()
+    os.chdir(ROOT)
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     days = [arguments.first + timedelta(days=number) for number in range(-1, arguments.days)]
@@ -145,7 +143,7 @@ def main() -> None:
     papermill.execute_notebook(
         str(Path(__file__).with_name("week.ipynb")),
         str(into / "week.ipynb"),
-        {"trained": str(into / "trained.json"), "raw": str(ROOT / "data" / "raw"), "out": str(arguments.out)},
+        {"trained": str(into / "trained.json"), "raw": str(ROOT / "data" / "raw"), "out": str(out)},
         kernel_name="python3",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numba import njit
@@ -19,6 +19,8 @@ PAD = -1
 """Fills short rows of row numbers; also the row number of whoever is unknown."""
 DAY = 86_400
 """Seconds."""
+Engine = Literal["local", "spark"]
+"""What makes large tables: this process with its threads, or Apache Spark. They are the same."""
 Model = TypeVar("Model", covariant=True)
 
 

@@ -8,7 +8,8 @@ from recsys.artifacts import write_json
 from recsys.capacity import Queue, Scaling
 
 SCALING = Scaling(rate=350, contention=0.35, shared=0.1, coherency=2e-4)
-QUEUE = Queue(Scaling(rate=220, contention=0.2, shared=0.06), spread=0.4)
+QUEUE = Queue(rate=220, contention=0.2, shared=0.06, spread=0.4)
+BUSIEST = {1: 1.0, 2: 0.6}
 CONNECTIONS, SHARES = (1, 2, 4, 6, 8, 16, 24, 32), (0.1, 0.2, 0.35, 0.5, 0.65)
 HELD_BACK = (6, 24, 0.35)
 
@@ -25,9 +26,9 @@ def measured_points(
                 {"kind": "closed", "connections": n, "requests_per_second": rate, "replicas": replicas}
             )
         for share in SHARES:
-            load = share * float(queue.scaling.throughput(512))
+            load = share * float(queue.speed(512))
             waits = {
-                name: queue.waiting(quantile, load, replicas) * 1000 * noise()
+                name: queue.waiting(quantile, load, replicas, BUSIEST[replicas]) * 1000 * noise()
                 for name, quantile in (("p50_ms", 0.5), ("p99_ms", 0.99))
             }
             points.append(
@@ -35,7 +36,7 @@ def measured_points(
             )
     for point in points:
         point["held_back"] = point.get("connections", point.get("share")) in HELD_BACK
-        point |= {"replicas_cpu_ms": 1.4, "proxy_cpu_ms": 0.1, "redis_cpu_ms": 0.04}
+        point |= {"busiest": BUSIEST[point["replicas"]], "replicas_cpu_ms": 1.4, "proxy_cpu_ms": 0.1, "redis_cpu_ms": 0.04}
     return points
 
 

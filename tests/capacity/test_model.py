@@ -10,7 +10,7 @@ from recsys.capacity import CapacityError, Queue, Scaling, fit
 
 positive = st.floats(0.02, 0.5)
 scalings = st.builds(Scaling, st.floats(50, 2000), positive, positive, st.floats(0, 1e-3))
-queues = st.builds(Queue, st.builds(Scaling, st.floats(100, 2000), positive, positive), st.floats(0.1, 1))
+queues = st.builds(Queue, st.floats(100, 2000), positive, positive, st.floats(0.1, 1))
 
 
 def test_one_at_a_time_is_the_rate_however_many_replicas():
@@ -23,7 +23,7 @@ def test_without_coherency_throughput_tends_to_what_contention_leaves():
 
 def test_a_queue_of_one_speed_is_that_of_textbooks():
     """One server that nothing speeds up, exponential service (M/M/1): waits are exponential too."""
-    queue = Queue(Scaling(100, contention=1, shared=0), spread=1)
+    queue = Queue(100, contention=1, shared=0, spread=1)
     exact = stats.expon(scale=1 / (100 - 60))
     # Its n + 1 services are one gamma of the same average, and of a spread that is too wide.
     assert queue.waiting(0.5, 60) == pytest.approx(exact.ppf(0.5), rel=0.35)
@@ -32,15 +32,24 @@ def test_a_queue_of_one_speed_is_that_of_textbooks():
 
 
 def test_alone_waiting_is_one_service():
-    queue = Queue(Scaling(200, 0.3, 0.1), spread=0.5)
+    queue = Queue(200, 0.3, 0.1, spread=0.5)
     assert queue.waiting(0.99, 1e-6) == pytest.approx(stats.gamma(4, scale=1 / 800).ppf(0.99), rel=1e-3)
 
 
 @given(queues, st.floats(0.05, 0.8), st.floats(1.05, 1.2))
 @settings(max_examples=30)
 def test_more_requests_wait_longer(queue, share, more):
-    load = share * float(queue.scaling.throughput(512))
+    load = share * float(queue.speed(512))
     assert queue.waiting(0.99, load * more) > queue.waiting(0.99, load) > queue.waiting(0.5, load)
+
+
+@given(queues, st.floats(0.05, 0.5))
+@settings(max_examples=30)
+def test_an_uneven_share_waits_longer_and_an_even_one_is_the_default(queue, share):
+    load = share * float(queue.speed(512))
+    even = queue.waiting(0.99, load, 2)
+    assert queue.waiting(0.99, load, 2, 0.5) == pytest.approx(even)
+    assert queue.waiting(0.99, load, 2, 0.7) > even
 
 
 @given(queues, st.floats(1.2, 20))
@@ -48,13 +57,13 @@ def test_more_requests_wait_longer(queue, share, more):
 def test_the_largest_load_waits_as_long_as_allowed(queue, times):
     allowed = queue.waiting(0.99, 1e-3) * times
     load = queue.largest_load(0.99, allowed)
-    most = float(queue.scaling.throughput(512))
+    most = float(queue.speed(512))
     assert load == pytest.approx(most) or queue.waiting(0.99, load) == pytest.approx(allowed, rel=1e-3)
 
 
 def test_what_one_request_alone_takes_cannot_be_undercut():
     with pytest.raises(CapacityError, match=r"p99 of 2 ms cannot be kept.* alone takes"):
-        Queue(Scaling(200, 0.3, 0.1), spread=0.5).largest_load(0.99, 0.002)
+        Queue(200, 0.3, 0.1, spread=0.5).largest_load(0.99, 0.002)
 
 
 @given(scalings, queues)
@@ -68,12 +77,12 @@ def test_a_fit_finds_what_points_were_made_of(measured_points, scaling, queue):
 
 def test_numbers_are_as_far_off_as_their_errors_say(measured_points, truth):
     scaling, queue = truth
-    true = np.array([*astuple(scaling)[:3], *astuple(queue.scaling)[:3], queue.spread])
+    true = np.array([*astuple(scaling)[:3], *astuple(queue)])
     off = []
     for seed in range(5):
         random = np.random.default_rng(seed)
         fitted = fit(measured_points(noise=lambda random=random: random.lognormal(0, 0.03)))
-        found = [*astuple(fitted.scaling)[:3], *astuple(fitted.queue.scaling)[:3], fitted.queue.spread]
+        found = [*astuple(fitted.scaling)[:3], *astuple(fitted.queue)]
         off.append((found - true) / [*fitted.scaling_errors[:3], *fitted.queue_errors])
     assert 0.5 < np.sqrt(np.mean(np.square(off))) < 2.5
 

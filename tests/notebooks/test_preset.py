@@ -44,6 +44,25 @@ def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch)
     assert Path(cache.stdout.strip()) == repository / ".dvc/cache"
 
 
+def test_laid_out_again_it_has_todays_sources_and_what_it_made(repository, monkeypatch):
+    Path("params.sample.yaml").write_text("{}\n")
+    Path("old.py").touch()
+    Path("kept.py").write_text("yesterday")
+    monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
+    preset.main()
+    Path(".sample/artifacts").mkdir()
+    Path(".sample/artifacts/model").write_text("the preset's")
+    Path(".sample/dvc.lock").write_text("its own")
+    Path("old.py").unlink()
+    Path("kept.py").write_text("today")
+    Path("dvc.lock").write_text("another")
+    preset.main()
+    assert not Path(".sample/old.py").exists()
+    assert Path(".sample/kept.py").read_text() == "today"
+    assert Path(".sample/artifacts/model").read_text() == "the preset's"
+    assert Path(".sample/dvc.lock").read_text() == "its own"
+
+
 def test_data_of_ones_own_is_read_where_it_is(repository, monkeypatch):
     Path("params.sample.yaml").write_text("{}\n")
     Path("mine").mkdir()

@@ -7,12 +7,17 @@ contention in two parts: what requests at one replica have among themselves, and
     X(n, r) = rate n / (1 + (contention / r + shared) (n - 1) + coherency n (n - 1))
 
 **Waiting.** Where requests come by chance (Poisson, x a second) a replica is a server whose speed depends on
-how many it has, the flow equivalent of Chandy, Herzog and Woo (IBM Journal of R&D 19, 1975). It has n of them
-with p(n) ~ prod x / X(k), k = 1..n, and whoever finds n there waits (n + 1) / X(n + 1) on average, so that
-Little's law holds: E[n] = x E[wait]. Around that average waits are gamma distributed with one coefficient of
-variation, ``spread``. This X has numbers of its own: who comes by chance finds caches cold, and fewer to be
-answered together with, than who asks without a pause; an open system is not a closed one (Schroeder, Wierman
-and Harchol-Balter, NSDI 2006).
+how many it has, the flow equivalent of Chandy, Herzog and Woo (IBM Journal of R&D 19, 1975). Of all requests
+it gets a share w, for users are dealt out by a hash and some ask more than others, and where it has n there
+are n / w in the system:
+
+    Y(n, w) = rate n / (1 + contention (n - 1) + shared (n / w - 1))
+
+It has n of them with p(n) ~ prod w x / Y(k), k = 1..n, and whoever finds n there waits (n + 1) / Y(n + 1) on
+average, so that Little's law holds: E[n] = w x E[wait]. Around that average waits are gamma distributed with
+one coefficient of variation, ``spread``. Y has numbers of its own: who comes by chance finds caches cold, and
+fewer to be answered together with, than who asks without a pause; an open system is not a closed one
+(Schroeder, Wierman and Harchol-Balter, NSDI 2006).
 """
 
 from __future__ import annotations
@@ -32,7 +37,8 @@ MOST = 512
 STEP = 1e-3
 """Share of a number by which it is moved to see what changes: waiting is only found to a nanosecond."""
 Point = Mapping[str, Any]
-"""Of benchmarks/capacity: kind, replicas, connections, requests_per_second, p50_ms, p99_ms, held_back."""
+"""Of benchmarks/capacity: kind, replicas, connections, requests_per_second, p50_ms, p99_ms, held_back, and
+which share of all answers the busiest replica gave."""
 
 
 class CapacityError(Exception):
@@ -57,27 +63,47 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Queue:
-    """Waiting at each of several replicas that have the same to do."""
+    """Waiting at replicas whose users are dealt out by a hash."""
 
-    scaling: Scaling
+    rate: float
+    contention: float
+    shared: float
     spread: float
 
-    def waiting(self, quantile: float, load: float, replicas: int = 1) -> float:
-        """Seconds that this share of all waits at most, where ``load`` requests a second come by chance."""
-        n = np.arange(1, MOST + 1)
-        speeds = self.scaling.throughput(n * replicas, replicas) / replicas
-        steps = np.log(load / replicas / speeds[:-1]).cumsum()
-        found = np.exp(np.append(0.0, steps) - max(0.0, steps.max()))
-        shape, averages = self.spread**-2, n / speeds
+    def speed(self, n: np.ndarray | float, share: float = 1.0) -> np.ndarray:
+        """Answers a second of a replica that has ``n`` requests, where it gets this ``share`` of all."""
+        n = np.asarray(n, dtype=float)
+        held_up = self.contention * (n - 1) + self.shared * (n / share - 1)
+        return np.asarray(self.rate * n / (1 + held_up))
+
+    def waiting(self, quantile: float, load: float, replicas: int = 1, busiest: float | None = None) -> float:
+        """Seconds that this share of all waits at most, where ``load`` requests a second come by chance.
+
+        The ``busiest`` of the replicas gets this share of them, and the others have the rest alike; None: all
+        have alike.
+        """
+        most = 1 / replicas if busiest is None else busiest
+        kinds = [(most, 1.0)] if replicas == 1 else [(most, most), ((1 - most) / (replicas - 1), 1 - most)]
+        shape, parts = self.spread**-2, [(*self._found(load, share), of_all) for share, of_all in kinds]
 
         def waited(seconds: float) -> float:
-            return float(found @ gammainc(shape, shape * seconds / averages) / found.sum()) - quantile
+            within = [of_all * (there @ gammainc(shape, shape * seconds / mean)) for there, mean, of_all in parts]
+            return float(sum(within)) - quantile
 
-        return float(brentq(waited, 0, averages.max() / (1 - quantile), xtol=1e-9))
+        longest = max(mean.max() for _, mean, _ in parts)
+        return float(brentq(waited, 0, longest / (1 - quantile), xtol=1e-9))
+
+    def _found(self, load: float, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """How likely one finds 0, 1, ... at a replica with this ``share``, and how long one waits on average."""
+        n = np.arange(1, MOST + 1)
+        speeds = self.speed(n, share)
+        steps = np.log(load * share / speeds[:-1]).cumsum()
+        found = np.exp(np.append(0.0, steps) - max(0.0, steps.max()))
+        return found / found.sum(), n / speeds
 
     def largest_load(self, quantile: float, seconds: float) -> float:
         """Requests a second at one replica of which this share waits no longer than ``seconds``."""
-        alone, most = self.scaling.rate * 1e-6, float(self.scaling.throughput(MOST))
+        alone, most = self.rate * 1e-6, float(self.speed(MOST))
         if seconds < (least := self.waiting(quantile, alone)):
             raise CapacityError(
                 f"a p{quantile * 100:g} of {seconds * 1000:g} ms cannot be kept: "
@@ -134,16 +160,16 @@ def _fitted_scaling(points: Sequence[Point]) -> tuple[Scaling, list[float]]:
 
 
 def _fitted_queue(points: Sequence[Point], scaling: Scaling) -> tuple[Queue, list[float]]:
-    """Beginning at ``scaling``; none of these points is beyond the peak, so coherency stays 0."""
+    """Beginning at ``scaling``; none of these points is beyond the peak: there is no coherency."""
     seen = [point[measure] / 1000 for point in points for measure in QUANTILES]
 
-    def waited(rate: float, contention: float, shared: float, spread: float) -> np.ndarray:
-        queue = Queue(Scaling(rate, contention, shared), spread)
+    def waited(*numbers: float) -> np.ndarray:
+        queue = Queue(*numbers)
         return np.log([_predicted(queue, point, measure) for point in points for measure in QUANTILES])
 
     start = [scaling.rate, scaling.contention, scaling.shared, 0.5]
-    (*numbers, spread), errors = _least_squares(waited, np.log(seen), start)
-    return Queue(Scaling(*numbers), spread), errors
+    numbers, errors = _least_squares(waited, np.log(seen), start)
+    return Queue(*numbers), errors
 
 
 def _least_squares(
@@ -165,7 +191,8 @@ def _least_squares(
 
 
 def _predicted(queue: Queue, point: Point, measure: str) -> float:
-    return queue.waiting(QUANTILES[measure], point["requests_per_second"], point["replicas"])
+    how = (point["requests_per_second"], point["replicas"], point["busiest"])
+    return queue.waiting(QUANTILES[measure], *how)
 
 
 def _judged(point: Point, scaling: Scaling, queue: Queue) -> list[dict[str, Any]]:

@@ -68,6 +68,11 @@ class Measured:
     def fitted(self) -> Fitted:
         return fit(self.points)
 
+    @property
+    def unevenness(self) -> float:
+        """How many times an even share the busiest replica got, where users were dealt out to several."""
+        return max(point["busiest"] * point["replicas"] for point in self.points if point["kind"] == OPEN)
+
     def processor_ms(self, load: float, part: str) -> float:
         """Of one request, where so many come a second: more where few are answered together."""
         return float(np.interp(load, *self._by_load(f"{part}_cpu_ms")))
@@ -137,7 +142,7 @@ def _loads(measured: Measured, want: Want) -> tuple[float, float, float]:
 
 def _estimates(measured: Measured, want: Want, load: float, memory: float) -> Iterator[tuple[str, float]]:
     """Each by its name, where a replica gets ``load``, and Redis takes ``memory`` times what is expected."""
-    replicas = math.ceil(want.rps / load)
+    replicas = math.ceil(want.rps * measured.unevenness / load)
     answering = math.ceil(replicas / want.cores) + 1
     core = want.cores * want.utilization
     proxies = math.ceil(want.rps * measured.processor_ms(load, "proxy") / 1000 / core) + 1
@@ -147,7 +152,7 @@ def _estimates(measured: Measured, want: Want, load: float, memory: float) -> It
     tables_gb = measured.table_bytes(want.users, want.items, want.users * want.interactions) / GB
     workers_gb = min(replicas, want.cores) * measured.worker_bytes(want.users, want.items) / GB
     machines = answering + proxies + stores
-    yield "requests/s of a replica", load
+    yield "requests/s of the busiest replica", load
     yield "replicas, one a core", replicas
     yield "machines that answer, one more than it takes", answering
     yield "machines for HAProxy, one more than it takes", proxies

@@ -15,7 +15,7 @@ from recsys.artifacts import read_arrays, write_arrays
 from recsys.columns import ACTIVITY, TIMESTAMP
 from recsys.features.spec import REQUEST, Column
 from recsys.features.statistics import Statistics
-from recsys.types import PAD, Interactions, MergedCandidates, Requests
+from recsys.types import PAD, Engine, Interactions, MergedCandidates, Requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,13 +46,18 @@ class CandidateFeatures:
 
     @classmethod
     def fit(
-        cls, past: Interactions, items: pd.DataFrame, category: str | None, windows: Sequence[int]
+        cls,
+        past: Interactions,
+        items: pd.DataFrame,
+        category: str | None,
+        windows: Sequence[int],
+        engine: Engine = "local",
     ) -> Self:
         """Take in ``past``; ``category`` names the items' multi-label attribute, None where there is none."""
         numeric = [str(name) for name in items.select_dtypes("float").columns]
         labels = items[category].map(_as_labels).tolist() if category else [[] for _ in range(len(items))]
         return cls(
-            statistics=Statistics.fit(past, by="item", windows=windows),
+            statistics=Statistics.fit(past, by="item", windows=windows, engine=engine),
             categories=_unit_vectors(labels),
             numbers=items[numeric].to_numpy(dtype=np.float32),
             number_names=tuple(numeric),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -10,11 +10,15 @@ from typing import Literal, Self, get_args
 import numpy as np
 
 from recsys.artifacts import read_arrays, write_arrays
+from recsys.columns import VALUE, label
 from recsys.features.numeric import wilson
 from recsys.features.values import FeatureError
-from recsys.types import DAY, PAD, Interactions
+from recsys.types import DAY, PAD, Engine, Interactions
 
 By = Literal["item", "user"]
+Sums = Callable[
+    [np.ndarray, np.ndarray, Mapping[str, np.ndarray]], tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
+]
 _LABEL = "label:"
 
 
@@ -40,26 +44,32 @@ class Statistics:
     label_sums: Mapping[str, np.ndarray]
 
     @classmethod
-    def fit(cls, train: Interactions, by: By = "item", windows: Sequence[int] = (7, 30)) -> Self:
+    def fit(
+        cls,
+        train: Interactions,
+        by: By = "item",
+        windows: Sequence[int] = (7, 30),
+        engine: Engine = "local",
+    ) -> Self:
         """Take in ``train``. Tasks whose labels are not all within [0, 1] have no rate and are left out."""
         if by not in get_args(By):
             raise FeatureError(f"statistics are by item or by user, not by {by!r}")
         keys, n_keys = (train.item_idx, train.n_items) if by == "item" else (train.user_idx, train.n_users)
-        order = np.argsort(keys, kind="stable")
-        rates = {task: label for task, label in train.labels.items() if ((label >= 0) & (label <= 1)).all()}
-        offsets = np.concatenate([[0], np.bincount(keys, minlength=n_keys).cumsum()])
+        rates = {task: told for task, told in train.labels.items() if ((told >= 0) & (told <= 1)).all()}
+        measures = {VALUE: train.value, **{label(task): rates[task] for task in sorted(rates)}}
+        keys, timestamps, sums = _running_sums_of(engine)(keys, train.timestamp, measures)
         origin = int(train.timestamp.min()) if len(train) else 0
         # From the first interaction to just after the last.
         span = int(train.timestamp.max()) - origin + 2 if len(train) else 2
         return cls(
             by=by,
             windows=tuple(windows),
-            offsets=offsets,
-            places=keys[order].astype(np.int64) * span + (train.timestamp[order] - origin),
+            offsets=np.concatenate([[0], np.bincount(keys, minlength=n_keys).cumsum()]),
+            places=keys.astype(np.int64) * span + (timestamps - origin),
             origin=origin,
             span=span,
-            value_sums=_running(train.value[order], offsets),
-            label_sums={task: _running(label[order], offsets) for task, label in sorted(rates.items())},
+            value_sums=sums[VALUE],
+            label_sums={task: sums[label(task)] for task in sorted(rates)},
         )
 
     @property
@@ -133,10 +143,26 @@ class Statistics:
         return np.where(n > 0, _last(self.places, rows, n) - keys * self.span + self.origin, np.nan)
 
 
-def _running(x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sums of ``x`` from the first of each group on, float32."""
-    sums = np.concatenate([[0.0], np.cumsum(x, dtype=np.float64)])
-    return np.asarray(sums[1:] - np.repeat(sums[offsets[:-1]], np.diff(offsets)), dtype=np.float32)
+def _running_sums_of(engine: Engine) -> Sums:
+    """What makes them: keys and timestamps, key after key, and of each measure the sums from its first row."""
+    if engine == "spark":
+        from recsys.features.statistics_on_spark import running_sums
+
+        return running_sums
+    return _running_sums
+
+
+def _running_sums(
+    keys: np.ndarray, timestamps: np.ndarray, measures: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    first = np.searchsorted(keys, keys)
+    sums = {}
+    for name, measure in measures.items():
+        total = np.concatenate([[0.0], np.cumsum(measure[order], dtype=np.float64)])
+        sums[name] = (total[1:] - total[first]).astype(np.float32)
+    return keys, timestamps[order], sums
 
 
 def _last(values: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:

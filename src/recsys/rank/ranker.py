@@ -42,6 +42,7 @@ PARAMS = (
     "regularization",
     "seed",
     "threads",
+    "processes",
 )
 WEIGHTS = "weights.safetensors"
 ROWS = 64
@@ -89,6 +90,7 @@ class Ranker:
     regularization: float = 0.01
     seed: int = 0
     threads: int = 1
+    processes: int = 1
     log_: list[dict[str, float]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,7 @@ def train(
         validate=None if validate is None else lambda _: validate(weights_of(network)),
         seed=ranker.seed,
         threads=ranker.threads,
+        processes=ranker.processes,
     )
     return weights_of(network), log
 
@@ -75,21 +76,22 @@ class _Batches:
         self.ranker = ranker
         self.examples = examples
         self.inputs = [ranker.inputs_.of(each.features, each.requests, each.merged) for each in examples]
+        self.requests = -(-ranker.requests_per_batch // ranker.processes)
         self.answered = [np.flatnonzero(each.inside.any(axis=1)) for each in examples]
 
     def __len__(self) -> int:
-        return sum(-(-len(rows) // self.ranker.requests_per_batch) for rows in self.answered)
+        return sum(-(-len(rows) // self.requests) for rows in self.answered)
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
+    def __call__(self, epoch: int) -> Callable[[int], Batch]:
         rng = np.random.default_rng([self.ranker.seed, epoch])
-        size = self.ranker.requests_per_batch
+        size = self.requests
         batches = [
             (part, rows[start : start + size])
             for part, rows in enumerate(map(rng.permutation, self.answered))
             for start in range(0, len(rows), size)
         ]
-        for number in rng.permutation(len(batches)):
-            yield self._batch(*batches[number])
+        order = rng.permutation(len(batches))
+        return lambda number: self._batch(*batches[order[number]])
 
     def _batch(self, part: int, rows: np.ndarray) -> Batch:
         examples = self.examples[part]

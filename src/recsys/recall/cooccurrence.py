@@ -3,7 +3,8 @@
 A row of the table is summed in one dense accumulator that stays in the processor's cache, then its
 ``k`` best are picked out (`recsys.recall.kernels`). Rows are independent, and threads take them
 in chunks of equal work, so the number of threads changes nothing in the result. Only ``fit`` imports
-this module: it needs numba.
+this module: it needs numba. What takes a table's arguments takes ``rows`` too: those that are wanted, for a
+table that is made in blocks; all if None.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 
 from recsys.recall.kernels import BLOCK, distance_chunk, distinct, group, middle_chunk, pair_chunk
-from recsys.types import DAY, PAD, Interactions
+from recsys.types import DAY, PAD, Engine, Interactions
 
 CHUNKS_PER_THREAD = 16
 SCAN_SHARE = 16
@@ -32,19 +35,22 @@ DECAYS = 16
 class Sequences:
     """Each user's distinct items, oldest first; of repeats the newest stands.
 
-    User ``u`` has ``items[offsets[u]:offsets[u + 1]]`` (int32), met at ``timestamps`` (int64, s).
+    User ``u`` has ``items[offsets[u]:offsets[u + 1]]`` (int32), met at ``timestamps`` (int64, s), of which
+    ``first`` is the oldest of all.
     """
 
     offsets: np.ndarray
     items: np.ndarray
     timestamps: np.ndarray
     n_items: int
+    first: int
 
     @classmethod
     def of(cls, train: Interactions) -> Sequences:
         offsets, order = group(train.user_idx, train.n_users)
         offsets, order = distinct(offsets, order, train.item_idx, train.n_items)
-        return cls(offsets, train.item_idx[order], train.timestamp[order], train.n_items)
+        first = int(train.timestamp.min()) if len(train) else 0
+        return cls(offsets, train.item_idx[order], train.timestamp[order], train.n_items, first)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -60,7 +66,7 @@ class Sequences:
         """Each user's newest ``n``."""
         kept = self.left < n
         offsets = np.concatenate([[0], np.minimum(self.lengths, n).cumsum()])
-        return Sequences(offsets, self.items[kept], self.timestamps[kept], self.n_items)
+        return Sequences(offsets, self.items[kept], self.timestamps[kept], self.n_items, self.first)
 
     @property
     def left(self) -> np.ndarray:
@@ -127,12 +133,21 @@ class Similarity:
         )
 
 
+def tables_of(engine: Engine) -> ModuleType:
+    """What has the functions `weighed_by_middle`, `weighed_by_distance` and `weighed_by_pairs` of an engine."""
+    names = {"local": "recsys.recall.cooccurrence", "spark": "recsys.recall.cooccurrence_on_spark"}
+    if engine not in names:
+        raise ValueError(f"there is no engine {engine!r}, only {', '.join(names)}")
+    return import_module(names[engine])
+
+
 def weighed_by_middle(
     first: tuple[np.ndarray, np.ndarray],
     weight: np.ndarray,
     second: tuple[np.ndarray, np.ndarray, np.ndarray],
     similarity: Similarity,
     k: int,
+    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` rows most similar to each row, where a shared middle counts ``weight[middle]``.
 
@@ -141,11 +156,11 @@ def weighed_by_middle(
     PAD where fewer) and similarities (float32, 0 there), both (n_rows, k), best first, ties by row.
     """
     offsets, middles = first
-    starts, ends, rows = second
+    starts, ends, members = second
     work = _work(offsets, (ends - starts)[middles])
-    names, columns = _busiest_first(rows, len(work))
+    names, columns = _busiest_first(members, len(work))
     arguments = (offsets, middles, weight.astype(np.float32), starts, ends, columns)
-    return _in_threads(middle_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
+    return _in_threads(middle_chunk, (*arguments, *similarity.arguments(names)), names, work, k, rows)
 
 
 def weighed_by_distance(
@@ -156,6 +171,7 @@ def weighed_by_distance(
     backward: float,
     similarity: Similarity,
     k: int,
+    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` items most similar to each item, by pairs that know their order and distance.
 
@@ -174,12 +190,12 @@ def weighed_by_distance(
         weight.astype(np.float32),
         sequences.offsets,
         columns,
-        _ticks(sequences.timestamps, time_decay),
+        _ticks(sequences.timestamps - sequences.first, time_decay),
         _falling(1 / TICKS_PER_DECAY, DECAYS * TICKS_PER_DECAY if time_decay else 1),
         _falling(step_decay, _steps(step_decay, sequences.lengths)),
         np.float32(backward),
     )
-    return _in_threads(distance_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
+    return _in_threads(distance_chunk, (*arguments, *similarity.arguments(names)), names, work, k, rows)
 
 
 def weighed_by_pairs(
@@ -189,6 +205,7 @@ def weighed_by_pairs(
     smoothing: float,
     similarity: Similarity,
     k: int,
+    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` items most similar to each item, by the pairs of users who met both.
 
@@ -201,18 +218,17 @@ def weighed_by_pairs(
     work = _work(offsets, lengths) * np.maximum(members - 1, 0) // 2
     names, columns = _busiest_first(sequences.items, len(members))
     arguments = (offsets, users, weight.astype(np.float32), sequences.offsets, columns, np.float32(smoothing))
-    return _in_threads(pair_chunk, (*arguments, *similarity.arguments(names)), names, work, k)
+    return _in_threads(pair_chunk, (*arguments, *similarity.arguments(names)), names, work, k, rows)
 
 
-def _ticks(timestamps: np.ndarray, decay: float) -> np.ndarray:
-    """Whole steps of the time weight's lookup table since the oldest event."""
-    if not len(timestamps) or not decay:
-        return np.zeros(len(timestamps), dtype=np.int32)
-    ticks = timestamps - timestamps.min()
+def _ticks(seconds: np.ndarray, decay: float) -> np.ndarray:
+    """Whole steps of the time weight's lookup table in so many seconds since the oldest event."""
+    if not len(seconds) or not decay:
+        return np.zeros(len(seconds), dtype=np.int32)
     per_second = decay * TICKS_PER_DECAY / DAY
-    if ticks.max() * per_second >= np.iinfo(np.int32).max:
-        raise ValueError(f"time_decay {decay} a day is too steep for {ticks.max() / DAY:.0f} days of data")
-    steps: np.ndarray = (ticks * per_second).astype(np.int32)
+    if seconds.max() * per_second >= np.iinfo(np.int32).max:
+        raise ValueError(f"time_decay {decay} a day is too steep for {seconds.max() / DAY:.0f} days of data")
+    steps: np.ndarray = (seconds * per_second).astype(np.int32)
     return steps
 
 
@@ -243,25 +259,39 @@ def _busiest_first(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_threads(
-    chunk: Callable[..., None], arguments: tuple[object, ...], names: np.ndarray, work: np.ndarray, k: int
+    chunk: Callable[..., None],
+    arguments: tuple[object, ...],
+    names: np.ndarray,
+    work: np.ndarray,
+    k: int,
+    rows: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     n = len(names)
+    asked, into = (np.arange(n), names) if rows is None else _places(names, rows)
     k = min(k, max(n - 1, 0))
-    best = np.full((n, k), PAD, dtype=np.int32)
-    scores = np.zeros((n, k), dtype=np.float32)
-    if not k:
+    best = np.full((len(asked), k), PAD, dtype=np.int32)
+    scores = np.zeros((len(asked), k), dtype=np.float32)
+    if not k or not len(asked):
         return best, scores
     work = work[names]
     scanned = work > n // SCAN_SHARE
     threads = len(os.sched_getaffinity(0))
-    done = np.cumsum(work + 1)
+    done = np.cumsum(work[asked] + 1)
     cuts = np.searchsorted(done, np.linspace(0, done[-1], threads * CHUNKS_PER_THREAD + 1)[1:-1])
-    edges = np.unique([0, *cuts, n])
+    edges = np.unique([0, *cuts, len(asked)])
     with ThreadPoolExecutor(threads) as pool:
         running = [
-            pool.submit(chunk, int(low), int(high), scanned, names, *arguments, best, scores)
+            pool.submit(chunk, int(low), int(high), asked, into, scanned, names, *arguments, best, scores)
             for low, high in pairwise(edges)
         ]
         for each in running:
             each.result()
     return best, scores
+
+
+def _places(names: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of ``rows`` among ``names``, ascending, and which of them each is."""
+    places = np.empty(len(names), dtype=np.int64)
+    places[names] = np.arange(len(names))
+    into = np.argsort(places[rows])
+    return places[rows][into], into

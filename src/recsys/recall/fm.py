@@ -55,6 +55,7 @@ class FmRecall:
     regularization: float = 0.0
     seed: int = 0
     threads: int = 1
+    processes: int = 1
     by: By = "u2i"
     measure: Measure = "dot"
     k_similar: int = 100

@@ -72,6 +72,7 @@ def train(
         validate=lambda _: validate(_trained(network, inputs, users)),
         seed=channel.seed,
         threads=channel.threads,
+        processes=channel.processes,
     )
     return _trained(network, inputs, users), log
 

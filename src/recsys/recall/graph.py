@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from recsys.recall.skip_gram_recall import SkipGramRecall
-from recsys.types import Interactions
+from recsys.types import Engine, Interactions
 
 
 @dataclass(kw_only=True, eq=False)
@@ -27,6 +27,7 @@ class GraphRecall(SkipGramRecall):
     walks_per_item: int = 10
     walk_length: int = 40
     epochs: int = 1
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         if self.p <= 0 or self.q <= 0:
@@ -36,4 +37,5 @@ class GraphRecall(SkipGramRecall):
         # Here, because answering needs no walks.
         from recsys.recall.walks import ItemGraph
 
-        return ItemGraph.of(train).walks(self.walks_per_item, self.walk_length, self.p, self.q, self.seed)
+        how = (self.walks_per_item, self.walk_length, self.p, self.q, self.seed)
+        return ItemGraph.of(train, self.engine).walks(*how, self.engine)

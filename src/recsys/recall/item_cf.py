@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.recall.similar_items import SimilarItems
-from recsys.types import DAY, Candidates, Interactions, Requests
+from recsys.types import DAY, Candidates, Engine, Interactions, Requests
 
 if TYPE_CHECKING:
     from recsys.recall import cooccurrence
@@ -68,6 +68,7 @@ class ItemCfRecall:
     history_decay: float = 0.2
     value_power: float = 0.0
     categories: np.ndarray | None = None
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         for name in ("age_decay", "time_decay", "step_decay", "backward", "shrinkage", "history_decay"):
@@ -82,7 +83,7 @@ class ItemCfRecall:
         # Here, because answering needs none of it.
         from recsys.recall import cooccurrence
 
-        sequences = cooccurrence.Sequences.of(train)
+        sequences, tables = cooccurrence.Sequences.of(train), cooccurrence.tables_of(self.engine)
         degrees = np.bincount(sequences.items, minlength=train.n_items)
         similarity = cooccurrence.Similarity(
             degrees,
@@ -93,7 +94,7 @@ class ItemCfRecall:
         )
         weight = self._weights_of_users(sequences)
         if self.time_decay or self.step_decay or self.backward != 1:
-            items, similarities = cooccurrence.weighed_by_distance(
+            items, similarities = tables.weighed_by_distance(
                 sequences,
                 weight,
                 self.time_decay,
@@ -103,7 +104,7 @@ class ItemCfRecall:
                 self.k_similar,
             )
         else:
-            items, similarities = cooccurrence.weighed_by_middle(
+            items, similarities = tables.weighed_by_middle(
                 sequences.users_by_item,
                 weight,
                 (sequences.offsets[:-1], sequences.offsets[1:], sequences.items),

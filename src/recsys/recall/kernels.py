@@ -118,13 +118,14 @@ def _keep_best(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def middle_chunk(  # type: ignore[no-untyped-def]
-    low, high, scanned, names, offsets, middles, weight, starts, ends, columns,
+    low, high, asked, into, scanned, names, offsets, middles, weight, starts, ends, columns,
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows at places ``[low, high)`` of a table in which a pair counts the weight of what lies between."""
+    """Rows at the places ``asked[low:high]`` of a table in which a pair counts the weight of what lies between."""
     total = np.zeros(len(scale), dtype=np.float32)
     touched = np.empty(len(names), dtype=np.uint32)
-    for place in range(low, high):
+    for turn in range(low, high):
+        place = asked[turn]
         row = names[place]
         n_touched = -1 if scanned[place] else 0
         for at in range(offsets[row], offsets[row + 1]):
@@ -143,20 +144,21 @@ def middle_chunk(  # type: ignore[no-untyped-def]
                     total[column] += amount
         _keep_best(
             place, total, touched, n_touched, names,
-            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+            scale, shrinkage, labels, exact, same, other, best[into[turn]], scores[into[turn]],
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def distance_chunk(  # type: ignore[no-untyped-def]
-    low, high, scanned, names, offsets, positions, users, weight, starts, columns, ticks, by_time, by_step,
+    low, high, asked, into, scanned, names, offsets, positions, users, weight, starts, columns, ticks, by_time, by_step,
     backward, scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows at places ``[low, high)`` of a table in which a pair counts by order and distance."""
+    """Rows at the places ``asked[low:high]`` of a table in which a pair counts by order and distance."""
     total = np.zeros(len(scale), dtype=np.float32)
     touched = np.empty(len(names), dtype=np.uint32)
     last_tick, last_step = len(by_time) - 1, len(by_step) - 1
-    for place in range(low, high):
+    for turn in range(low, high):
+        place = asked[turn]
         row = names[place]
         n_touched = -1 if scanned[place] else 0
         for at in range(offsets[row], offsets[row + 1]):
@@ -176,21 +178,22 @@ def distance_chunk(  # type: ignore[no-untyped-def]
                 total[column] += amount
         _keep_best(
             place, total, touched, n_touched, names,
-            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+            scale, shrinkage, labels, exact, same, other, best[into[turn]], scores[into[turn]],
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def pair_chunk(  # type: ignore[no-untyped-def]
-    low, high, scanned, names, offsets, users, weight, starts, columns, smoothing,
+    low, high, asked, into, scanned, names, offsets, users, weight, starts, columns, smoothing,
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows at places ``[low, high)`` of a table in which pairs of users count, by what else both met."""
+    """Rows at the places ``asked[low:high]`` of a table in which pairs of users count, by what else both met."""
     total = np.zeros(len(scale), dtype=np.float32)
     touched = np.empty(len(names), dtype=np.uint32)
     marked = np.zeros(len(names), dtype=np.bool_)
     common = np.empty(len(names) + 1, dtype=np.uint32)
-    for place in range(low, high):
+    for turn in range(low, high):
+        place = asked[turn]
         row = names[place]
         n_touched = -1 if scanned[place] else 0
         members = users[offsets[row] : offsets[row + 1]]
@@ -214,5 +217,5 @@ def pair_chunk(  # type: ignore[no-untyped-def]
                 marked[column] = False
         _keep_best(
             place, total, touched, n_touched, names,
-            scale, shrinkage, labels, exact, same, other, best[row], scores[row],
+            scale, shrinkage, labels, exact, same, other, best[into[turn]], scores[into[turn]],
         )  # fmt: skip

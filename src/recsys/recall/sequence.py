@@ -50,6 +50,7 @@ class SequenceRecall:
     regularization: float = 0.01
     seed: int = 0
     threads: int = 1
+    processes: int = 1
 
     def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train on ``train``; ``log_`` has one row an epoch: its loss, and what ``validate`` says then."""

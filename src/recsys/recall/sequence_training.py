@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,7 @@ def train(
         validate=lambda _: validate(weights_of(network)),
         seed=channel.seed,
         threads=channel.threads,
+        processes=channel.processes,
     )
     return weights_of(network), log
 
@@ -82,18 +83,23 @@ class Windows:
         self.values = channel.inputs_.scaled(train.value)
         self.length = channel.history_length
         self.n_windows = max(len(train) // self.length, 1)
-        self.at_once = max(channel.batch_size // self.length, 1)
+        self.at_once = max(channel.batch_size // self.length // channel.processes, 1)
 
     def __len__(self) -> int:
         return -(-self.n_windows // self.at_once)
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.channel.seed, epoch])
+    def __call__(self, epoch: int) -> Callable[[int], Batch]:
+        seed, size = self.channel.seed, self.at_once
+        rng = np.random.default_rng([seed, epoch])
         stream = self._stream(rng)
         drawn = rng.permutation(self.n_windows)
-        for start in range(0, self.n_windows, self.at_once):
-            windows = drawn[start : start + self.at_once, None] * self.length + np.arange(self.length)
-            yield {name: torch.from_numpy(each) for name, each in self._batch(stream, windows, rng).items()}
+
+        def batch(number: int) -> Batch:
+            windows = drawn[number * size : (number + 1) * size, None] * self.length + np.arange(self.length)
+            made = self._batch(stream, windows, np.random.default_rng([seed, epoch, number]))
+            return {name: torch.from_numpy(each) for name, each in made.items()}
+
+        return batch
 
     def _stream(self, rng: np.random.Generator) -> np.ndarray:
         """Rows of train, user after user in any order; each user's in the order of time, ties anew in any."""

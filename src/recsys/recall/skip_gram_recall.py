@@ -69,7 +69,7 @@ class SkipGramRecall(ABC):
         return self.space_.vectors
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "params.json", {each.name: getattr(self, each.name) for each in fields(self)})
+        write_json(folder / "params.json", {name: getattr(self, name) for name in self._saved()})
         self.space_.save(folder)
 
     @classmethod
@@ -77,6 +77,9 @@ class SkipGramRecall(ABC):
         channel = cls(**read_json(folder / "params.json"))
         channel.space_ = ItemSpace.load(folder)
         return channel
+
+    def _saved(self) -> list[str]:
+        return [each.name for each in fields(self) if each.name != "engine"]
 
     @abstractmethod
     def _sentences(self, train: Interactions) -> Iterable[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.recall.similar_items import SimilarItems
-from recsys.types import Candidates, Interactions, Requests
+from recsys.types import Candidates, Engine, Interactions, Requests
 
 if TYPE_CHECKING:
     from recsys.recall import cooccurrence
@@ -54,6 +54,7 @@ class SwingRecall:
     history_decay: float = 0.2
     value_power: float = 0.0
     seed: int = 0
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         if self.smoothing <= 0:
@@ -71,7 +72,7 @@ class SwingRecall:
         sequences = cooccurrence.Sequences.of(train)
         degrees = np.bincount(sequences.items, minlength=train.n_items)
         offsets, users = self._drawn(sequences)
-        items, similarities = cooccurrence.weighed_by_pairs(
+        items, similarities = cooccurrence.tables_of(self.engine).weighed_by_pairs(
             (offsets, users),
             np.maximum(sequences.lengths, 1.0) ** -self.user_power,
             sequences,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,6 +64,7 @@ def train(
         validate=lambda _: validate(_trained(network, channel.inputs_)),
         seed=channel.seed,
         threads=channel.threads,
+        processes=channel.processes,
     )
     return _trained(network, channel.inputs_), log
 
@@ -88,6 +89,7 @@ def learned(
         validate=lambda _: validate(weights_of(network)),
         seed=channel.seed,
         threads=channel.threads,
+        processes=channel.processes,
     )
     return weights_of(network), log
 
@@ -144,6 +146,7 @@ class Draws(Protocol):
     logq_correction: bool
     held_back: float
     held_back_items: int
+    processes: int
     seed: int
 
 
@@ -169,15 +172,20 @@ class Examples:
         self.before = train.histories_before(rows)
         self.met = np.flatnonzero(inputs.rows)
         self.share = np.bincount(train.item_idx, minlength=train.n_items) / len(train)
+        self.batch_size = -(-draws.batch_size // draws.processes)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.draws.batch_size)
+        return -(-len(self.rows) // self.batch_size)
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.draws.seed, epoch])
-        order = rng.permutation(len(self.rows))
-        for start in range(0, len(order), self.draws.batch_size):
-            yield self._batch(order[start : start + self.draws.batch_size], rng)
+    def __call__(self, epoch: int) -> Callable[[int], Batch]:
+        seed, size = self.draws.seed, self.batch_size
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
+
+        def batch(number: int) -> Batch:
+            places = order[number * size : (number + 1) * size]
+            return self._batch(places, np.random.default_rng([seed, epoch, number]))
+
+        return batch
 
     def _batch(self, places: np.ndarray, rng: np.random.Generator) -> Batch:
         draws, train, rows = self.draws, self.train, self.rows[places]

@@ -67,6 +67,7 @@ class TwoTowerRecall:
     regularization: float = 0.0
     seed: int = 0
     threads: int = 1
+    processes: int = 1
     ann: Kind = "flat"
 
     def __post_init__(self) -> None:

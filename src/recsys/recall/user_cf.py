@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.recall.seen import best_unseen_sums
-from recsys.types import PAD, Candidates, Interactions, Requests
+from recsys.types import PAD, Candidates, Engine, Interactions, Requests
 
 if TYPE_CHECKING:
     from recsys.recall import cooccurrence
@@ -62,6 +62,7 @@ class UserCfRecall:
     shrinkage: float = 0.0
     max_item_users: int | None = 1000
     attributes: np.ndarray | None = None
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         if self._by_attribute and self.attributes is None:
@@ -81,7 +82,7 @@ class UserCfRecall:
         starts, ends, users = self._users_of_items(sequences)
         degrees = np.bincount(sequences.items, minlength=train.n_items)
         recent = sequences if self.n_recent is None else sequences.last(self.n_recent)
-        self.users_, self.similarities_ = cooccurrence.weighed_by_middle(
+        self.users_, self.similarities_ = cooccurrence.tables_of(self.engine).weighed_by_middle(
             (recent.offsets, recent.items),
             1 / np.log1p(np.maximum(degrees, 1)) if self.iif else np.ones(train.n_items),
             (starts, ends, users),

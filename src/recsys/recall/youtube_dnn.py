@@ -76,6 +76,7 @@ class YoutubeDnnRecall:
     regularization: float = 0.0
     seed: int = 0
     threads: int = 1
+    processes: int = 1
 
     def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train on ``train``; ``log_`` has one row an epoch: its loss, and what ``validate`` says then."""

@@ -1,0 +1,13 @@
+"""How a network is trained: the one loop, in one process or in several, with checkpoints."""
+
+from recsys.train.loop import (
+    Batch,
+    Batches,
+    fit,
+    load_weights,
+    one_cycle,
+    reproducible,
+    weights_of,
+)
+
+__all__ = ["Batch", "Batches", "fit", "load_weights", "one_cycle", "reproducible", "weights_of"]

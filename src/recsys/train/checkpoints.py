@@ -1,0 +1,88 @@
+"""Checkpoints: where an interrupted training was, so that it goes on from there and comes to the same end."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from recsys.artifacts import read_arrays, write_arrays
+
+FOLDER = "RECSYS_CHECKPOINTS"
+"""Variable of the environment: a folder in which checkpoints outlive their process."""
+EVERY = 60.0
+"""Seconds between two checkpoints; one is made at the end of an epoch, too."""
+MODEL, OPTIMIZER, AT = "model/", "optimizer/", "at"
+
+
+@dataclass
+class Progress:
+    """Epoch and step that come next, the sum of this epoch's losses, and the rows of those that are over."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class Checkpoint:
+    """The newest one of a training, in one file."""
+
+    path: Path
+    made: float = field(default_factory=time.monotonic)
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self.made >= EVERY
+
+    def keep(self, at: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Write all that goes on from here needs; the file is the old one or the new, never half of it."""
+        arrays = {MODEL + name: each.numpy() for name, each in model.state_dict().items()}
+        for number, state in optimizer.state_dict()["state"].items():
+            arrays |= {f"{OPTIMIZER}{number}/{name}": each.numpy() for name, each in state.items()}
+        write_arrays(self.path, {**arrays, AT: np.array(json.dumps(asdict(at)))})
+        self.made = time.monotonic()
+
+    def restored(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Put model and optimizer in the state that was kept; where none was, nothing changes."""
+        if not self.path.exists():
+            return Progress()
+        arrays = {name: each.copy() for name, each in read_arrays(self.path).items()}
+        at = Progress(**json.loads(str(arrays.pop(AT))))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name in [name for name in arrays if name.startswith(OPTIMIZER)]:
+            number, what = name.removeprefix(OPTIMIZER).split("/")
+            state.setdefault(int(number), {})[what] = torch.from_numpy(arrays.pop(name))
+        learned = {name.removeprefix(MODEL): torch.from_numpy(each) for name, each in arrays.items()}
+        model.load_state_dict(learned)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        return at
+
+
+@contextmanager
+def kept_checkpoint(mark: str, needed: bool) -> Iterator[Checkpoint | None]:
+    """Give the checkpoint of the training that has this ``mark``; it is gone when that is over.
+
+    Where the environment names no folder there is none, or if it is ``needed``, one that lasts as long as this
+    process.
+    """
+    folder = os.environ.get(FOLDER)
+    if folder:
+        checkpoint = Checkpoint(Path(folder) / f"{mark}.npz")
+        yield checkpoint
+        checkpoint.path.unlink(missing_ok=True)
+    elif needed:
+        with tempfile.TemporaryDirectory() as own:
+            yield Checkpoint(Path(own) / f"{mark}.npz")
+    else:
+        yield None

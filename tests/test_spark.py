@@ -1,0 +1,128 @@
+"""`engine: spark` makes the tables that this process makes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys import spark
+from recsys.data.prepare import prepare
+from recsys.features.statistics import Statistics
+from recsys.recall import cooccurrence_on_spark
+from recsys.recall.graph import GraphRecall
+from recsys.recall.item_cf import ItemCfRecall
+from recsys.recall.swing import SwingRecall
+from recsys.recall.user_cf import UserCfRecall
+from recsys.recall.walks import ItemGraph
+from recsys.types import Interactions
+
+pytestmark = pytest.mark.xdist_group("spark")
+CHANNELS = [
+    ItemCfRecall(k_similar=40),
+    ItemCfRecall(k_similar=40, step_decay=0, backward=1),  # order says nothing: another kernel
+    ItemCfRecall(k_similar=40, time_decay=0.1),
+    SwingRecall(k_similar=40, max_users=20),
+    UserCfRecall(k_similar=20, max_item_users=30),
+]
+NAMES = ["item_cf by distance", "item_cf", "item_cf by time", "swing", "user_cf"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_cores(program):
+    """One session, on two cores of this machine."""
+    program("java")
+    before = os.environ.get(spark.MASTER)
+    os.environ[spark.MASTER] = "local[2]"
+    yield
+    spark.session().stop()
+    if before is None:
+        del os.environ[spark.MASTER]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Interactions:
+    """Repeated pairs, ties, items and users whom nobody meets."""
+    random, n = np.random.default_rng(5), 4000
+    return Interactions(
+        user_idx=random.integers(0, 190, n).astype(np.int32),
+        item_idx=(150 * random.random(n) ** 2).astype(np.int32),
+        timestamp=np.sort(random.integers(1_000, 60 * 86_400, n)),
+        value=random.integers(1, 6, n).astype(np.float32),
+        labels={"liked": (random.random(n) < 0.3).astype(np.float32), "liters": random.random(n) * 9},
+        n_users=200,
+        n_items=160,
+    )
+
+
+@pytest.fixture(scope="module")
+def movielens(tmp_path_factory) -> Interactions:
+    """All of MovieLens-1M that comes before the test weeks."""
+    raw = tmp_path_factory.mktemp("movielens")
+    return prepare("movielens-1m", raw, seed=42).fold("global_time", "test").past
+
+
+def tables(channel, train: Interactions, engine: str, folder: Path) -> dict[str, np.ndarray]:
+    channel.engine = engine
+    channel.fit(train).save(folder)
+    (kept,) = folder.glob("*.npz")
+    with np.load(kept) as arrays:
+        return dict(arrays)
+
+
+def assert_same(channel, train: Interactions, tmp_path: Path) -> None:
+    here, there = (tables(channel, train, engine, tmp_path / engine) for engine in ("local", "spark"))
+    assert here.keys() == there.keys()
+    for name in here:
+        assert np.array_equal(here[name], there[name]), name
+    params = [(tmp_path / engine / "params.json").read_bytes() for engine in ("local", "spark")]
+    assert params[0] == params[1]
+
+
+@pytest.mark.parametrize("channel", CHANNELS, ids=NAMES)
+def test_tables_of_channels_are_the_same_bits(channel, drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(cooccurrence_on_spark, "PAIRS", 20_000)  # many blocks
+    assert_same(channel, drawn, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", [ItemCfRecall(), SwingRecall(), UserCfRecall()], ids=lambda each: each.name)
+def test_on_movielens_too(channel, movielens, tmp_path):
+    assert_same(channel, movielens, tmp_path)
+
+
+def test_walks_are_the_same(drawn):
+    here, there = (ItemGraph.of(drawn, engine) for engine in ("local", "spark"))
+    for name in ("offsets", "neighbours", "weights"):
+        assert np.array_equal(getattr(here, name), getattr(there, name)), name
+    paths = [here.walks(3, 12, 0.5, 2.0, 7, engine) for engine in ("local", "spark")]
+    assert np.array_equal(*paths)
+
+
+def test_a_graph_that_spark_walked_is_saved_as_any(drawn, tmp_path):
+    for engine in ("local", "spark"):
+        made = GraphRecall(embedding_dim=4, walks_per_item=1, walk_length=5, engine=engine)
+        made.fit(drawn).save(tmp_path / engine)
+    names = sorted(path.name for path in (tmp_path / "local").iterdir())
+    assert all((tmp_path / "local" / name).read_bytes() == (tmp_path / "spark" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("by", ["item", "user"])
+def test_statistics_are_the_same(drawn, by):
+    here, there = (Statistics.fit(drawn, by, engine=engine) for engine in ("local", "spark"))
+    assert np.array_equal(here.places, there.places)
+    assert there.value_sums == pytest.approx(here.value_sums, abs=1e-6)
+    assert here.label_sums.keys() == there.label_sums.keys() == {"liked"}
+    assert there.label_sums["liked"] == pytest.approx(here.label_sums["liked"], abs=1e-6)
+
+
+def test_another_engine_is_refused(drawn):
+    with pytest.raises(ValueError, match="there is no engine 'flink', only local, spark"):
+        ItemCfRecall(engine="flink").fit(drawn)
+
+
+def test_without_java_it_is_told_what_to_install(monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(spark.shutil, "which", lambda _: None)
+    with pytest.raises(spark.EngineError, match="needs Java 17: apt-get install openjdk-17-jre-headless"):
+        spark.session()
