@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -23,6 +24,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 HERE = Path(__file__).resolve().parent
 BENTO = HERE.parent / "bentos" / "recommender"
 BIN = Path(sys.executable).parent
+PORTS = range(10_000, 32_768)
+"""Below those that Linux gives to who calls (net.ipv4.ip_local_port_range)."""
 COMES_UP = 120.0
 """Seconds that a server may take until it answers: the very first time kernels are compiled."""
 ENDS = 15.0
@@ -40,11 +43,12 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as any_free:
-        any_free.bind(("127.0.0.1", 0))
-        port: int = any_free.getsockname()[1]
-        return port
+    """A port of this machine that nobody listens at, nor is given to who calls somebody else."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
 
 
 def answers_at(port: int) -> bool:

@@ -23,13 +23,12 @@ MADE = {"artifacts", "data", "reports", "dvc.lock", ".dvc"}
 def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
     """Put every file that git tracks or would track into ``folder``, and set its parameters and DVC's cache.
 
-    A data set of one's own is read where it is. SystemExit where the folder holds something else.
+    A data set of one's own is read where it is, and the data stage depends on it. SystemExit where the folder
+    holds something else.
     """
     overrides = yaml.safe_load(Path(f"params.{preset}.yaml").read_text()) if preset else None
     params = overridden(yaml.safe_load(PARAMS.read_text()), overrides or {})
     own = Path(str(params["data"]["dataset"]))
-    if own.is_dir():
-        params["data"]["dataset"] = str(own.resolve())
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
     made = _emptied(folder)
@@ -37,11 +36,21 @@ def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
         if file.is_file() and file.parts[0] not in made and not file.is_relative_to(own):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, folder / file)
+    if own.is_dir():
+        params["data"]["dataset"] = str(own.resolve())
+        _depend(folder / "dvc.yaml", own.resolve())
     (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
     (folder / ".gitignore").write_text("*\n")
     # Not a git repository of its own.
     for option, value in (("core.no_scm", "true"), ("cache.dir", str(cache.resolve()))):
         subprocess.run(["dvc", "config", "--local", option, value], check=True, cwd=folder)
+
+
+def _depend(pipeline: Path, dataset: Path) -> None:
+    """Let the data stage run again where the files of ``dataset`` have changed."""
+    told = yaml.safe_load(pipeline.read_text())
+    told["stages"]["data"]["deps"].append(str(dataset))
+    pipeline.write_text(yaml.safe_dump(told, sort_keys=False))
 
 
 def _emptied(folder: Path) -> set[str]:

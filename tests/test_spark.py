@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys import spark
+from recsys.data import source
 from recsys.data.prepare import prepare
+from recsys.data.report import DataError
 from recsys.features.statistics import Statistics
 from recsys.recall import cooccurrence_on_spark
 from recsys.recall.graph import GraphRecall
@@ -86,7 +89,9 @@ def test_tables_of_channels_are_the_same_bits(channel, drawn, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channel", [ItemCfRecall(), SwingRecall(), UserCfRecall()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "channel", [ItemCfRecall(), SwingRecall(), UserCfRecall()], ids=lambda each: each.name
+)
 def test_on_movielens_too(channel, movielens, tmp_path):
     assert_same(channel, movielens, tmp_path)
 
@@ -104,7 +109,9 @@ def test_a_graph_that_spark_walked_is_saved_as_any(drawn, tmp_path):
         made = GraphRecall(embedding_dim=4, walks_per_item=1, walk_length=5, engine=engine)
         made.fit(drawn).save(tmp_path / engine)
     names = sorted(path.name for path in (tmp_path / "local").iterdir())
-    assert all((tmp_path / "local" / name).read_bytes() == (tmp_path / "spark" / name).read_bytes() for name in names)
+    assert all(
+        (tmp_path / "local" / name).read_bytes() == (tmp_path / "spark" / name).read_bytes() for name in names
+    )
 
 
 @pytest.mark.parametrize("by", ["item", "user"])
@@ -114,6 +121,76 @@ def test_statistics_are_the_same(drawn, by):
     assert there.value_sums == pytest.approx(here.value_sums, abs=1e-6)
     assert here.label_sums.keys() == there.label_sums.keys() == {"liked"}
     assert there.label_sums["liked"] == pytest.approx(here.label_sums["liked"], abs=1e-6)
+
+
+CLICKS = """
+name: clicks
+about: clicks
+licence: none
+bad_rows_limit: 0.1
+interactions:
+  file: clicks-*.FORMAT
+  format: FORMAT
+  columns:
+    user_id: who
+    item_id: {column: what, strip_prefix: i}
+    timestamp: {column: at, unit: s}
+    feedback: {read: read}
+    context: {device: device, width: {column: width, type: number}}
+tasks: {finished: {kind: binary, rule: read >= 1}}
+"""
+
+
+def clicks(folder: Path, kind: str) -> Path:
+    """Three files of clicks, in which single cells are wrong."""
+    random, n = np.random.default_rng(3), 400
+    table = pd.DataFrame(
+        {
+            "who": [f"u{number}" for number in random.integers(0, 40, n)],
+            "what": [f"i{number}" for number in random.integers(0, 30, n)],
+            "at": np.sort(random.integers(1_000_000_000, 1_001_000_000, n)).astype(str),
+            "read": random.integers(0, 2, n).astype(str),
+            "device": random.choice(["phone", "desk", ""], n),
+            "width": random.choice(["320", "1024", "wide"], n, p=[0.5, 0.49, 0.01]),
+        }
+    )
+    table.loc[[5, 250], "at"] = "yesterday"
+    table.loc[[7, 399], "who"] = ""
+    table.loc[300, "read"] = "much"
+    table.loc[n] = table.loc[0]
+    folder.mkdir()
+    for number, rows in enumerate(np.array_split(np.arange(n + 1), 3)):
+        if kind == "csv":
+            table.iloc[rows].to_csv(folder / f"clicks-{number}.csv", index=False)
+        else:
+            table.iloc[rows].to_json(folder / f"clicks-{number}.jsonl", orient="records", lines=True)
+    (folder / "dataset.yaml").write_text(CLICKS.replace("FORMAT", kind))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_data_are_read_the_same_and_the_same_is_told_of_them(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "ROWS", 50)  # several parts a file
+    folder = clicks(tmp_path / "clicks", kind)
+    for engine in ("local", "spark"):
+        prepare(folder, tmp_path / "raw", seed=4, engine=engine).save(tmp_path / engine)
+    names = sorted(path.name for path in (tmp_path / "local").iterdir())
+    assert "report.json" in names
+    for name in names:
+        assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "spark" / name).read_bytes(), name
+
+
+def test_a_file_that_cannot_be_read_is_told_in_the_same_words(tmp_path):
+    folder = clicks(tmp_path / "clicks", "jsonl")
+    with (folder / "clicks-1.jsonl").open("a") as file:
+        file.write("{no json\n")
+    told = []
+    for engine in ("local", "spark"):
+        with pytest.raises(DataError) as error:
+            prepare(folder, tmp_path / "raw", seed=4, engine=engine)
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert told[0].startswith("clicks-1.jsonl: row 135: is not JSON")
 
 
 def test_another_engine_is_refused(drawn):

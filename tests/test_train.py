@@ -98,7 +98,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step():
         fit(nn.Linear(1, 1), Line(), lambda m, b: squared(m, b) * torch.nan, epochs=1, learning_rate=0.1)
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -108,7 +108,7 @@ def interrupted_at(step: int) -> Callable[[nn.Module, Batch], Tensor]:
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         if next(calls) == step:
-            raise Interrupted
+            raise StoppedError
         return squared(model, batch)
 
     return loss
@@ -120,7 +120,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
     rows = fit(whole, Line(), squared, **how)
     monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         fit(noisy_line(), Line(), interrupted_at(13), **how)
     assert len(list(tmp_path.iterdir())) == 1
     seen: list[int] = []
@@ -136,13 +136,15 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("other", [{"epochs": 4}, {"learning_rate": 0.2}, {"seed": 8}, {"regularization": 1.0}])
+@pytest.mark.parametrize(
+    "other", [{"epochs": 4}, {"learning_rate": 0.2}, {"seed": 8}, {"regularization": 1.0}]
+)
 def test_another_training_begins_at_the_start(tmp_path, monkeypatch, other):
     how = {"epochs": 3, "learning_rate": 0.1, "seed": 7}
     rows = fit(noisy_line(), Line(), squared, **(how | other))
     monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         fit(noisy_line(), Line(), interrupted_at(13), **how)
     assert fit(noisy_line(), Line(), squared, **(how | other)) == rows
 
@@ -183,7 +185,14 @@ def test_a_process_that_is_killed_changes_nothing_in_the_end(tmp_path, monkeypat
 
 def test_an_error_in_a_process_is_raised_here():
     with pytest.raises(FloatingPointError, match="nan at epoch 0, step 0"):
-        fit(nn.Linear(1, 1), Line(), lambda m, b: squared(m, b) * torch.nan, epochs=1, learning_rate=0.1, processes=2)
+        fit(
+            nn.Linear(1, 1),
+            Line(),
+            lambda m, b: squared(m, b) * torch.nan,
+            epochs=1,
+            learning_rate=0.1,
+            processes=2,
+        )
 
 
 def test_processes_have_one_thread_each():

@@ -12,8 +12,8 @@ asked for lists of 20 by users drawn by their activity:
            an interaction
 
 All of it shares the cores of this machine, also the asking: two replicas are not two machines. Medians over
-the rounds. Writes a report (JSON), which `recsys capacity` reads, and its figure beside it (PNG). Takes about
-40 minutes.
+the rounds. Writes a report (JSON), which `recsys capacity` reads, and its figure beside it (PNG); parts that
+are not asked for stay as they are there. Takes about 40 minutes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from figure import load_curves  # noqa: E402
 from sizes import bytes_of_an_id, in_redis, redis_slopes, table_slopes, tables  # noqa: E402
 from traffic import K, Traffic, recommend  # noqa: E402
 
-from recsys.artifacts import write_json  # noqa: E402
+from recsys.artifacts import read_json, write_json  # noqa: E402
 from recsys.capacity import Fitted, fit  # noqa: E402
 from recsys.plots import save  # noqa: E402
 from recsys.release import live_release  # noqa: E402
@@ -49,43 +49,57 @@ NO_CACHE = {"RECSYS_CACHE_MB": "0"}
 def main() -> None:
     arguments = parse()
     release = live_release(arguments.releases).folder.resolve()
+    report: dict[str, Any] = read_json(arguments.out) if arguments.out.exists() else {}
+    for part in arguments.parts:
+        found = PARTS[part](release, arguments)
+        print(json.dumps(found, indent=2), flush=True)
+        report |= found
+        write_json(arguments.out, report)
+    points = report["points"]
+    save(load_curves(pd.DataFrame(points), fit(points)), arguments.out.with_suffix(".png"))
+
+
+def measured_curve(release: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     asks = [recommend(user) for user in Traffic(release).users(USERS)]
     with running(release, **NO_CACHE) as stack:
         points = curve(stack, asks, arguments.seconds, arguments.rounds)
         worker = resident(stack)
-    balanced = compared(release, arguments.rate, arguments.seconds, arguments.rounds)
-    weighed, stored = tables(release), in_redis(release)
-    fitted = fit(points)
-    report: dict[str, Any] = {
+    return {
         "k": K,
         "cpus": len(sched_getaffinity(0)),
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
         "points": points,
-        "fitted": told(fitted),
-        "balance": {
-            "requests_per_second": arguments.rate,
-            "algorithms": balanced,
-            "expected": {
-                caches: expected(Traffic(release), arguments.rate, arguments.seconds, caches)
-                for caches in CACHES
-            },
-        },
+        "fitted": told(fit(points)),
+        "worker": {**worker, "bytes": worker["uss_mb"] * 1e6, "id": bytes_of_an_id()},
+    }
+
+
+def measured_balance(release: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    rate, seconds = arguments.rate, arguments.seconds
+    by_chance = {caches: expected(Traffic(release), rate, seconds, caches) for caches in CACHES}
+    algorithms = compared(release, rate, seconds, arguments.rounds)
+    return {"balance": {"requests_per_second": rate, "algorithms": algorithms, "expected": by_chance}}
+
+
+def measured_sizes(release: Path, _: argparse.Namespace) -> dict[str, Any]:
+    weighed, stored = tables(release), in_redis(release)
+    return {
         "stored": stored.to_dict("records"),
         "redis": redis_slopes(stored),
         "weighed": weighed.to_dict("records"),
         "tables": table_slopes(weighed),
-        "worker": {**worker, "bytes": worker["uss_mb"] * 1e6, "id": bytes_of_an_id()},
     }
-    write_json(arguments.out, report)
-    save(load_curves(pd.DataFrame(points), fitted), arguments.out.with_suffix(".png"))
-    print(json.dumps({name: report[name] for name in ("fitted", "balance", "redis", "tables")}, indent=2))
+
+
+PARTS = {"curve": measured_curve, "balance": measured_balance, "sizes": measured_sizes}
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="(all)")
     parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help=LASTS)
     parser.add_argument(

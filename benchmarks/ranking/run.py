@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,17 @@ import optuna
 import pandas as pd
 import yaml
 from contenders import Contender, Ours, Result, Settings, TorchRechub, Trees
+from exam import FOLDS, Exam
 
 from recsys import plots
 from recsys.artifacts import read_json, write_json
 from recsys.data.dataset import Dataset
-from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures
 from recsys.parameters import overridden
-from recsys.pipeline import Merging
-from recsys.rank.inputs import Examples
 from recsys.rank.quality import by_task
-from recsys.recall import load_fold
 
 REPORT = Path("reports/benchmarks/ranking.json")
 SPLITS = ("global_time", "leave_last_out")
-FOLDS = ("late", "valid", "test")
 ORDERS = ("auc", "gauc")
 WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
     16: {
@@ -55,44 +49,6 @@ WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
 }
 """By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
 ATTENTION = {"history_length": 50, "heads": 2}
-
-
-@dataclass(frozen=True)
-class Exam:
-    """Examples of one split by fold, and who judges lists of `valid` and `test`."""
-
-    examples: Mapping[str, Examples]
-    judges: Mapping[str, Judge]
-
-    @classmethod
-    def of(cls, dataset: Dataset, split: str, params: Mapping[str, Any]) -> Exam:
-        """Let the channels of artifacts/ find what is ranked."""
-        artifacts = Path("artifacts") / split
-        merged_as = read_json(artifacts / "merging" / "merging.json")
-        merge, examples = Merging(**merged_as["merging"]), {}
-        for name in FOLDS:
-            fold = dataset.fold(split, name)
-            rows = np.flatnonzero(fold.hot)
-            requests = fold.requests(rows)
-            channels = load_fold(artifacts / "recall", name, merged_as["channels"])
-            merged = merge({each: found.recall(requests, merge.depth) for each, found in channels.items()})
-            features = CandidateFeatures.fit(
-                fold.past, dataset.items, dataset.spec.category, params["windows"]
-            )
-            examples[name] = Examples.of(features, fold, rows, merged, tuple(dataset.spec.tasks))
-        return cls(examples, {name: Judge.of(dataset, split, name) for name in FOLDS[1:]})
-
-    def drawn(self, fold: str, n: int, seed: int) -> Examples:
-        """``n`` requests of ``fold``, all where there are no more."""
-        examples = self.examples[fold]
-        return examples[np.sort(np.random.default_rng(seed).permutation(len(examples.requests))[:n])]
-
-    def quality(self, result: Result) -> dict[str, float]:
-        """What a contender made of all of `test`."""
-        test = self.examples["test"]
-        lists = np.take_along_axis(test.merged.items, result.scores.order, axis=1)
-        ndcg = float(np.nanmean(self.judges["test"].per_user(lists)["ndcg_at_10"]))
-        return {"ndcg_at_10": ndcg, "seconds": result.seconds, "parameters": result.parameters}
 
 
 def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
@@ -136,6 +92,14 @@ def tuned(contender: Contender, exam: Exam, trials: int, requests: int, seed: in
     return dict(study.best_trial.user_attrs["settings"])
 
 
+def quality(result: Result, exam: Exam) -> dict[str, float]:
+    """What a contender made of all of `test`."""
+    test = exam.examples["test"]
+    lists = np.take_along_axis(test.merged.items, result.scores.order, axis=1)
+    ndcg = float(np.nanmean(exam.judges["test"].per_user(lists)["ndcg_at_10"]))
+    return {"ndcg_at_10": ndcg, "seconds": result.seconds, "parameters": result.parameters}
+
+
 def measured(
     contender: Contender, settings: Settings, exam: Exam, requests: int, seeds: Sequence[int], seed: int
 ) -> Iterator[dict[str, Any]]:
@@ -147,7 +111,7 @@ def measured(
         if not contender.probable:
             rows = rows.drop(columns=["log_loss", "calibration_error"])
         for row in rows.to_dict("records"):
-            yield {"model": contender.name, "seed": number, **row, **exam.quality(result)}
+            yield {"model": contender.name, "seed": number, **row, **quality(result, exam)}
 
 
 def summary(runs: pd.DataFrame) -> dict[str, Any]:

@@ -36,7 +36,12 @@ def measured_points(
             )
     for point in points:
         point["held_back"] = point.get("connections", point.get("share")) in HELD_BACK
-        point |= {"busiest": BUSIEST[point["replicas"]], "replicas_cpu_ms": 1.4, "proxy_cpu_ms": 0.1, "redis_cpu_ms": 0.04}
+        point |= {
+            "busiest": BUSIEST[point["replicas"]],
+            "replicas_cpu_ms": 1.4,
+            "proxy_cpu_ms": 0.1,
+            "redis_cpu_ms": 0.04,
+        }
     return points
 
 

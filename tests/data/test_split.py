@@ -48,6 +48,23 @@ def test_global_time_never_parts_one_moment(rows, split):
         assert len(np.unique(parts[inter.timestamp == moment])) == 1
 
 
+@given(rows=some, split=splits, name=st.sampled_from(FOLDS), most=st.integers(1, 8))
+@settings(deadline=None)
+def test_at_most_so_many_users_are_asked_and_those_as_before(rows, split, name, most):
+    try:
+        whole = split.fold(interactions(rows), name)
+    except DataError:
+        return
+    part = split.model_copy(update={"users": most}).fold(interactions(rows), name)
+    assert len(part.users) == min(most, len(whole.users))
+    kept = np.isin(whole.users, part.users)
+    assert (part.now == whole.now[kept]).all()
+    assert (part.past.item_idx == whole.past.item_idx).all()
+    mine = np.isin(whole.future.user_idx, part.users)
+    assert (part.future.item_idx == whole.future.item_idx[mine]).all()
+    assert (part.requests().history.lengths == whole.requests(kept).history.lengths).all()
+
+
 @given(rows=some, split=splits, name=st.sampled_from(FOLDS))
 @settings(deadline=None)
 def test_no_request_knows_what_comes_after_it(rows, split, name):

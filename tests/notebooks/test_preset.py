@@ -22,6 +22,7 @@ def repository(tmp_path, monkeypatch):
     subprocess.run(["dvc", "init", "-q"], check=True)
     Path(".gitignore").write_text("artifacts/\n.sample/\n")
     Path("params.yaml").write_text("seed: 3\ndata: {dataset: mine}\ncf: {top: 5, days: 7}\n")
+    Path("dvc.yaml").write_text("stages: {data: {cmd: read, deps: [src]}}\n")
     Path("artifacts").mkdir()
     Path("artifacts/model").write_text("the full one")
     return tmp_path
@@ -73,6 +74,8 @@ def test_data_of_ones_own_is_read_where_it_is(repository, monkeypatch):
         repository / "mine"
     )
     assert not Path(".sample/mine").exists()
+    stages = yaml.safe_load(Path(".sample/dvc.yaml").read_text())["stages"]
+    assert stages["data"]["deps"] == ["src", str(repository / "mine")]
 
 
 def test_what_is_no_presets_folder_is_left_alone(repository, monkeypatch):

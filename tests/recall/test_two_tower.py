@@ -91,9 +91,17 @@ def test_the_same_seed_gives_the_same_vectors_and_another_others(attributes, pas
     assert not np.array_equal(TwoTowerRecall(seed=1, **params).fit(past).item_vectors, channel.item_vectors)
 
 
+def test_two_processes_learn_the_same_each_time(attributes, past):
+    params = {"attributes": attributes, "processes": 2, **SMALL}
+    one, again = (TwoTowerRecall(**params).fit(past) for _ in range(2))
+    assert np.array_equal(one.item_vectors, again.item_vectors)
+    assert one.log_ == again.log_
+
+
 def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
     # One user: whatever the last items are, all earlier examples see the same histories.
-    for batch in examples(channel, past)(0):
+    batches = examples(channel, past)
+    for batch in map(batches(0), range(len(batches))):
         own = batch["item_rows"][: len(batch["history_ids"]), None]
         assert not (batch["history_ids"] == own).any()  # each item is met once, so never before itself
         assert (batch["history_age"] >= 0).all()
@@ -145,7 +153,8 @@ def test_held_back_items_leave_the_history_newest_first():
     )
     channel = TwoTowerRecall(held_back=1.0, held_back_items=10, **{**SMALL, "history_length": 1})
     gaps: set[int] = set()
-    for batch in examples(channel.fit(train), train)(0):
+    batches = examples(channel.fit(train), train)
+    for batch in map(batches(0), range(len(batches))):
         newest = batch["history_ids"][:, 0]
         known = newest > 0
         gaps.update((batch["item_rows"][: len(newest)] - newest)[known].tolist())

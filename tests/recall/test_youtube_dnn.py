@@ -97,7 +97,8 @@ def test_ten_negatives_train_too_and_otherwise(attributes, past, channel):
 
 
 def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
-    for batch in Examples(channel, channel.inputs_, channel.of_requests, past, np.arange(len(past)))(0):
+    batches = Examples(channel, channel.inputs_, channel.of_requests, past, np.arange(len(past)))
+    for batch in map(batches(0), range(len(batches))):
         own = batch["item_rows"][: len(batch[HISTORY_IDS]), None]
         assert not (batch[HISTORY_IDS] == own).any()  # each item is met once, so never before itself
         assert (batch[HISTORY_AGE] >= 0).all()

@@ -87,14 +87,16 @@ class Queue:
         shape, parts = self.spread**-2, [(*self._found(load, share), of_all) for share, of_all in kinds]
 
         def waited(seconds: float) -> float:
-            within = [of_all * (there @ gammainc(shape, shape * seconds / mean)) for there, mean, of_all in parts]
+            within = [
+                of_all * (there @ gammainc(shape, shape * seconds / mean)) for there, mean, of_all in parts
+            ]
             return float(sum(within)) - quantile
 
         longest = max(mean.max() for _, mean, _ in parts)
         return float(brentq(waited, 0, longest / (1 - quantile), xtol=1e-9))
 
     def _found(self, load: float, share: float) -> tuple[np.ndarray, np.ndarray]:
-        """How likely one finds 0, 1, ... at a replica with this ``share``, and how long one waits on average."""
+        """How likely one finds 0, 1, ... at a replica with this ``share``, and one's average wait then."""
         n = np.arange(1, MOST + 1)
         speeds = self.speed(n, share)
         steps = np.log(load * share / speeds[:-1]).cumsum()

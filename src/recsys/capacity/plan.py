@@ -71,7 +71,9 @@ class Measured:
     @property
     def unevenness(self) -> float:
         """How many times an even share the busiest replica got, where users were dealt out to several."""
-        return max(point["busiest"] * point["replicas"] for point in self.points if point["kind"] == OPEN)
+        return max(
+            float(point["busiest"] * point["replicas"]) for point in self.points if point["kind"] == OPEN
+        )
 
     def processor_ms(self, load: float, part: str) -> float:
         """Of one request, where so many come a second: more where few are answered together."""

@@ -12,9 +12,8 @@ from recsys import columns
 from recsys.data.attributes import Attribute
 from recsys.data.report import DataReport, TableCount
 from recsys.data.rules import Rule
-from recsys.data.source import Source, read_source
+from recsys.data.source import Loaded, Source, load
 from recsys.data.spec import (
-    ContextColumn,
     DatasetSpec,
     IdColumn,
     InteractionFile,
@@ -22,7 +21,9 @@ from recsys.data.spec import (
     TimeColumn,
     UserFile,
 )
-from recsys.data.typed import UNITS, Checks, attribute, ids, moments, numbers, unit_of
+from recsys.data.typed import AS_CATEGORY, NO_NUMBER, UNITS, Checks, attribute, ids, unit_of
+from recsys.data.typed_rows import ITEM, USER, TypedRows, read_rows
+from recsys.types import Engine
 
 NO_MOMENT = 946_688_399
 """2000-01-01T00:59:59 in seconds: when all happened of which nobody knows when.
@@ -49,7 +50,7 @@ class Tables:
     events: pd.DataFrame
 
 
-def read_tables(spec: DatasetSpec, folder: Path) -> tuple[Tables, DataReport]:
+def read_tables(spec: DatasetSpec, folder: Path, engine: Engine = "local") -> tuple[Tables, DataReport]:
     """Tables of ``spec``, whose files are in ``folder``, and what was wrong with them; else DataError.
 
     Neither depends on the order of the rows in the files, but for which of several equal ones is
@@ -59,9 +60,9 @@ def read_tables(spec: DatasetSpec, folder: Path) -> tuple[Tables, DataReport]:
     counts: list[TableCount] = []
     users = _listed("users", columns.USER_ID, folder, spec.users, checks, counts)
     items = _listed("items", columns.ITEM_ID, folder, spec.items, checks, counts)
-    source = read_source(folder, spec.interactions, _interaction_columns(spec.interactions))
-    tables = _interactions(_Rows(source, checks), spec, users, items)
-    counts.append(_count(source, tables.events))
+    typed = read_rows(folder, spec.interactions, _interaction_columns(spec.interactions), engine)
+    tables = _interactions(typed, checks, spec, users, items)
+    counts.append(_count(typed.source, tables.events))
     notes = () if spec.interactions.columns.timestamp else (NO_TIME,)
     report = DataReport(name=spec.name, tables=tuple(counts), findings=tuple(checks.findings), notes=notes)
     return tables, report
@@ -115,9 +116,9 @@ def _listed(
     """Users or items: id, title (items) and attributes."""
     if file is None:
         return _Listed(part, id_column, None, pd.DataFrame({id_column: []}, dtype=object))
-    source = read_source(folder, file, _entity_columns(file, part))
+    source = load(folder, file, _entity_columns(file, part))
     rows = _Rows(source, checks)
-    codes, known = rows.ids(file.id)
+    codes, known = rows.with_ids(file.id, ids(source.cells[file.id.column], file.id))
     twice = pd.Series(codes).duplicated().to_numpy()
     rows.drop(twice, file.id.column, "stands in an earlier row", "an id has one row: only the first is kept")
     # Code -1, no id, takes the last one's: such rows are dropped below.
@@ -140,7 +141,7 @@ def _entity_columns(file: UserFile, part: str) -> dict[str, str]:
     return wanted
 
 
-def _titles(source: Source, file: ItemFile, otherwise: pd.Series) -> pd.Series:
+def _titles(source: Loaded, file: ItemFile, otherwise: pd.Series) -> pd.Series:
     if file.title is None:
         return otherwise
     titles = source.cells[file.title].fillna("").astype(str).astype(object)
@@ -162,10 +163,10 @@ class _Rows:
         self.checks.drop(self.source, bad & self.good, column, problem, advice)
         self.good &= ~bad
 
-    def ids(self, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
-        codes, known = ids(self.source.cells[column.column], column)
-        self.drop(codes < 0, column.column, "is not an id", "every row needs one")
-        return codes, known
+    def with_ids(self, column: IdColumn, told: tuple[np.ndarray, pd.Index]) -> tuple[np.ndarray, pd.Index]:
+        """Codes of ids and these, as they were ``told``; rows without one are left out."""
+        self.drop(told[0] < 0, column.column, "is not an id", "every row needs one")
+        return told
 
 
 def _interaction_columns(file: InteractionFile) -> dict[str, str]:
@@ -178,12 +179,14 @@ def _interaction_columns(file: InteractionFile) -> dict[str, str]:
     return wanted | {role.column: f"{place}.{name}" for name, role in named.items() if role}
 
 
-def _interactions(rows: _Rows, spec: DatasetSpec, users: _Listed, items: _Listed) -> Tables:
-    roles = spec.interactions.columns
-    user_codes, user_ids = rows.ids(roles.user_id)
-    item_codes, item_ids = rows.ids(roles.item_id)
-    timestamp = _timestamps(rows, roles.timestamp)
-    feedback = _feedback(rows, spec)
+def _interactions(
+    typed: TypedRows, checks: Checks, spec: DatasetSpec, users: _Listed, items: _Listed
+) -> Tables:
+    roles, rows = spec.interactions.columns, _Rows(typed.source, checks)
+    user_codes, user_ids = rows.with_ids(roles.user_id, typed.ids(USER))
+    item_codes, item_ids = rows.with_ids(roles.item_id, typed.ids(ITEM))
+    timestamp = _timestamps(rows, typed, roles.timestamp)
+    feedback = _feedback(rows, typed, spec)
     users.drop_others(rows, roles.user_id.column, user_codes, user_ids)
     items.drop_others(rows, roles.item_id.column, item_codes, item_ids)
     derived = _derived(spec, feedback, len(rows.good))
@@ -200,7 +203,10 @@ def _interactions(rows: _Rows, spec: DatasetSpec, users: _Listed, items: _Listed
         columns.ITEM_IDX: _numbered(all_items[columns.ITEM_ID], item_ids, item_codes),
         columns.TIMESTAMP: timestamp,
         **derived,
-        **{columns.context(name): _context(rows, given) for name, given in roles.context.items()},
+        **{
+            columns.context(name): _context(rows, typed, name, told.column)
+            for name, told in roles.context.items()
+        },
     }
     return Tables(all_users, all_items, pd.DataFrame(events)[rows.good].reset_index(drop=True))
 
@@ -219,32 +225,30 @@ def _numbered(table: pd.Series, names: pd.Index, codes: np.ndarray) -> np.ndarra
     return np.asarray(pd.Index(table).get_indexer(names)[codes].astype(np.int32))
 
 
-def _timestamps(rows: _Rows, column: TimeColumn | None) -> np.ndarray:
+def _timestamps(rows: _Rows, typed: TypedRows, column: TimeColumn | None) -> np.ndarray:
     """int64 seconds; all of one moment where nobody knows when."""
     if column is None:
         return np.full(len(rows.good), NO_MOMENT, dtype=np.int64)
-    cells = rows.source.cells[column.column]
-    timestamp, bad = moments(cells, column.unit)
-    unit = unit_of(cells[bad])
+    timestamp, bad, odd = typed.times()
+    unit = unit_of(odd)
     advice = f"`unit: {unit}` reads most of them" if unit else "leave the row out, or mend it"
     rows.drop(bad, column.column, f"is no moment from 1970 to 2200 in {UNITS[column.unit]}", advice)
     return timestamp
 
 
-def _feedback(rows: _Rows, spec: DatasetSpec) -> dict[str, np.ndarray]:
-    feedback = {}
+def _feedback(rows: _Rows, typed: TypedRows, spec: DatasetSpec) -> dict[str, np.ndarray]:
+    feedback = {name: typed.feedback(name) for name in spec.interactions.feedback}
     for name, column in spec.interactions.feedback.items():
-        feedback[name], missing, wrong = numbers(rows.source.cells[column])
-        rows.drop(
-            missing | wrong, column, "is not a number", "feedback is told in numbers: 1 and 0 for yes and no"
-        )
+        advice = "feedback is told in numbers: 1 and 0 for yes and no"
+        rows.drop(np.isnan(feedback[name]), column, NO_NUMBER, advice)
     return feedback
 
 
-def _context(rows: _Rows, given: ContextColumn) -> pd.Series:
+def _context(rows: _Rows, typed: TypedRows, name: str, column: str) -> pd.Series:
     """float64 with NaN or str with None; what cannot be read is unknown."""
-    read = Attribute(name=given.column, type=given.type, encoder="")
-    return attribute(rows.source, read, rows.checks)
+    values, bad = typed.context(name)
+    rows.checks.empty(rows.source, bad, column, NO_NUMBER, AS_CATEGORY)
+    return pd.Series(values, dtype=values.dtype)  # or pandas would make texts of its own kind of them
 
 
 def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:

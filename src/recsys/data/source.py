@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,26 +20,26 @@ import pyarrow.parquet as pq
 from recsys.data.report import DataError
 from recsys.data.spec import File
 
+ROWS = 1 << 20
+"""Rows of a file that are read at once."""
 UNREADABLE = (pa.ArrowException, pd.errors.ParserError, UnicodeError, LookupError, EOFError, OSError)
 """What reading a damaged file raises."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as read, or several of one pattern, in the order of their names, as if they were one.
+    """A file, or several of one pattern, in the order of their names, as if they were one.
 
-    ``cells`` holds the columns asked for, under their names in the file; file i of ``names``, all in
-    ``folder``, has its rows up to ``ends[i]``.
+    File i of ``names``, all in ``folder``, has its rows up to ``ends[i]``.
     """
 
     file: File
     folder: Path
     names: Sequence[str]
     ends: np.ndarray
-    cells: pd.DataFrame
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return int(self.ends[-1])
 
     @property
     def name(self) -> str:
@@ -47,34 +48,67 @@ class Source:
 
     def examples(self, records: np.ndarray, column: str, problem: str) -> tuple[str, ...]:
         """A line for each of ``records`` (ascending, from 0): file, row, column, and what is wrong there."""
-        cells = self.cells[column].iloc[records].tolist()
+        cells = self._cells(records, column)
         return tuple(
             f"{name}: row {row}, column {column!r}: {cell!r} {problem}"
             for (name, row), cell in zip(self._places(records), cells, strict=True)
         )
 
+    def _cells(self, records: np.ndarray, column: str) -> list[Any]:
+        """Read them again."""
+        found: list[Any] = []
+        for name, own in self._by_file(records):
+            begin = 0
+            for cells in parts(self.folder, name, self.file, {column: column}):
+                end = begin + len(cells)
+                inside = own[(own >= begin) & (own < end)] - begin
+                found += cells[column].iloc[inside].tolist()
+                begin = end
+                if begin > own[-1]:
+                    break
+        return found
+
     def _places(self, records: np.ndarray) -> Iterator[tuple[str, int]]:
         """File and row of each: the line of a text (a CSV's header is line 1), the row of Parquet from 1."""
-        files, begins = np.searchsorted(self.ends, records, side="right"), np.append(0, self.ends)
-        for number in np.unique(files):
-            name, own = self.names[number], records[files == number] - begins[number]
+        for name, own in self._by_file(records):
             yield from ((name, row) for row in _rows(self.folder / name, self.file, own))
 
+    def _by_file(self, records: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        files, begins = np.searchsorted(self.ends, records, side="right"), np.append(0, self.ends)
+        for number in np.unique(files):
+            yield self.names[number], records[files == number] - begins[number]
 
-def read_source(folder: Path, file: File, columns: Mapping[str, str]) -> Source:
+
+@dataclass(frozen=True)
+class Loaded(Source):
+    """One that is held as a whole: ``cells`` of the columns asked for, under their names in the file."""
+
+    cells: pd.DataFrame
+
+    def _cells(self, records: np.ndarray, column: str) -> list[Any]:
+        return list(self.cells[column].iloc[records])
+
+
+def load(folder: Path, file: File, columns: Mapping[str, str]) -> Loaded:
     """``file`` in ``folder``; ``columns`` maps a column to the field of ``dataset.yaml`` that names it.
 
     DataError where a file is missing, empty or malformed, or has no such column.
     """
-    names = _names(folder, file.file)
-    parts = [_read(folder / name, name, file, columns) for name in names]
-    cells = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-    if not len(cells):
+    names = names_of(folder, file.file)
+    each = [list(parts(folder, name, file, columns)) for name in names]
+    read = [cells for own in each for cells in own]
+    ends = np.cumsum([sum(map(len, own)) for own in each])
+    check_rows(file, int(ends[-1]))
+    return Loaded(file, folder, names, ends, pd.concat(read, ignore_index=True) if len(read) > 1 else read[0])
+
+
+def check_rows(file: File, n: int) -> None:
+    """DataError where there are none."""
+    if not n:
         raise DataError(f"{file.file}: is empty: it has a header but no rows")
-    return Source(file, folder, names, np.cumsum([len(part) for part in parts]), cells)
 
 
-def _names(folder: Path, pattern: str) -> Sequence[str]:
+def names_of(folder: Path, pattern: str) -> Sequence[str]:
     """One file, or all that a pattern with ``*`` names."""
     if "*" not in pattern:
         if not (folder / pattern).is_file():
@@ -86,28 +120,40 @@ def _names(folder: Path, pattern: str) -> Sequence[str]:
     return found
 
 
-def _read(path: Path, name: str, file: File, columns: Mapping[str, str]) -> pd.DataFrame:
+def parts(folder: Path, name: str, file: File, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """Cells of one file, `ROWS` rows at a time; DataError as `load` raises it."""
+    path = folder / name
     try:
         if file.format == "jsonl":
-            return _json_lines(path, name, columns)
+            yield from _json_lines(path, name, columns)
+            return
         has = _header(path, file)
         for column, field in columns.items():
             if column not in has:
                 raise _no_column(name, column, field, has)
-        if file.format == "parquet":
-            return pd.read_parquet(path, columns=list(columns))
-        # All columns are read, since pandas cuts rows that are too long as soon as some are chosen; and
-        # blank lines are kept as (bad) rows, or every row number after one would be wrong.
-        with binary(path) as opened:
-            cells: pd.DataFrame = pd.read_csv(opened, skip_blank_lines=False, **_csv_options(file))
+        yield from _parquet(path, columns) if file.format == "parquet" else _csv(path, name, file, columns)
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{name}: is empty") from error
     except UNREADABLE as error:
         told = " ".join(str(error).split())
         raise DataError(f"{name}: cannot be read as {file.format}: {told}") from error
-    if not isinstance(cells.index, pd.RangeIndex):  # pandas takes what is too much for row names
-        raise DataError(f"{name}: its rows have more cells than its header has columns")
-    return cells[list(columns)].fillna("")
+
+
+def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    with pq.ParquetFile(path) as opened:
+        for batch in opened.iter_batches(ROWS, columns=list(columns)):
+            yield pa.Table.from_batches([batch]).to_pandas()
+
+
+def _csv(path: Path, name: str, file: File, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    # All columns are read, since pandas cuts rows that are too long as soon as some are chosen; and blank
+    # lines are kept as (bad) rows, or every row number after one would be wrong.
+    how = {"skip_blank_lines": False, "chunksize": ROWS, **_csv_options(file)}
+    with binary(path) as opened:
+        for cells in pd.read_csv(opened, **how):
+            if not isinstance(cells.index, pd.RangeIndex):  # pandas takes what is too much for row names
+                raise DataError(f"{name}: its rows have more cells than its header has columns")
+            yield cells[list(columns)].fillna("").reset_index(drop=True)
 
 
 def _header(path: Path, file: File) -> list[str]:
@@ -117,25 +163,36 @@ def _header(path: Path, file: File) -> list[str]:
         return [str(name) for name in pd.read_csv(opened, nrows=0, **_csv_options(file)).columns]
 
 
-def _json_lines(path: Path, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+def _json_lines(path: Path, name: str, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
     """One object a line; a key that it does not have is a missing cell, one that none has is an error."""
-    cells: dict[str, list[Any]] = {column: [] for column in columns}
     has: dict[str, None] = {}
     with text(path, "utf-8") as lines:
-        for row, line in _filled(lines):
-            try:
-                told = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{name}: row {row}: is not JSON: {error}") from error
-            if not isinstance(told, dict):
-                raise DataError(f"{name}: row {row}: is no JSON object, with a name for each of its values")
-            has |= dict.fromkeys(told)
-            for column, values in cells.items():
-                values.append(told.get(column))
+        for some in _batched(_filled(lines), ROWS):
+            told = [_object(line, f"{name}: row {row}") for row, line in some]
+            for each in told:
+                has |= dict.fromkeys(each)
+            cells = {column: [each.get(column) for each in told] for column in columns}
+            yield pd.DataFrame(cells, dtype=object)
     for column, field in columns.items():
         if has and column not in has:
             raise _no_column(name, column, field, has)
-    return pd.DataFrame(cells, dtype=object)
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    try:
+        told = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place}: is not JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise DataError(f"{place}: is no JSON object, with a name for each of its values")
+    return told
+
+
+def _batched(rows: Iterable[tuple[int, str]], n: int) -> Iterator[list[tuple[int, str]]]:
+    """Cut ``rows`` into lists of ``n``."""
+    left = iter(rows)
+    while some := list(islice(left, n)):
+        yield some
 
 
 def _rows(path: Path, file: File, records: np.ndarray) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from recsys.data.draw import mix
 from recsys.data.report import DataError
 from recsys.types import DAY, Interactions, Requests
 
@@ -50,10 +51,15 @@ class Fold:
 
 
 class Split(BaseModel):
-    """How to cut; its fields are what ``params.yaml`` may set."""
+    """How to cut; its fields are what ``params.yaml`` may set.
+
+    Of a fold's users who have a future at most so many ``users`` are asked, by chance: the others belong to
+    the past alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str]
+    users: int | None = Field(default=None, ge=1)
 
     def parts(self, interactions: Interactions) -> np.ndarray:
         """Place in `PARTS` of each interaction, (n,) int8; a user's never decreases with time."""
@@ -72,8 +78,14 @@ class Split(BaseModel):
             raise DataError(
                 f"split {self.name}: fold {name!r} has no {side}: too few interactions or moments"
             )
-        users = np.unique(future.user_idx).astype(np.int64)
+        users = self._asked(np.unique(future.user_idx).astype(np.int64))
+        future = future[np.isin(future.user_idx, users)]
         return Fold(past, future, users, self.moments(past, future, users))
+
+    def _asked(self, users: np.ndarray) -> np.ndarray:
+        if self.users is None or len(users) <= self.users:
+            return users
+        return np.sort(users[np.argsort(mix(users), kind="stable")[: self.users]])
 
 
 class GlobalTime(Split):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from recsys.data.attributes import Attribute
 from recsys.data.report import DataError, Finding
-from recsys.data.source import Source
+from recsys.data.source import Loaded, Source
 from recsys.data.spec import IdColumn, Unit
 
 LATEST = 7_258_118_400
@@ -20,6 +21,7 @@ SHOWN = 3
 UNITS: Mapping[Unit, str] = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "iso": "ISO 8601"}
 """Of moments, in words."""
 YES_OR_NO = {"true": 1.0, "false": 0.0}
+NO_NUMBER = "is not a number"
 AS_CATEGORY = "an attribute of texts is one without `type: number`"
 
 
@@ -114,45 +116,63 @@ def unit_of(cells: pd.Series) -> Unit | None:
     return next((unit for unit in UNITS if not len(cells) or moments(cells, unit)[1].mean() < 0.5), None)
 
 
-def attribute(source: Source, given: Attribute, checks: Checks) -> pd.Series:
+@dataclass(frozen=True)
+class Trouble:
+    """Cells of a ``column`` that cannot be used, in the rows ``bad`` (n,) bool, and what may be done."""
+
+    column: str
+    bad: np.ndarray
+    problem: str
+    advice: str
+
+
+def attribute(source: Loaded, given: Attribute, checks: Checks) -> pd.Series:
     """Values of an attribute: float64 with NaN, str with None, or lists of str; bad cells are emptied."""
+    values, troubles = values_of(source.cells, given)
+    for each in troubles:
+        checks.empty(source, each.bad, each.column, each.problem, each.advice)
+    return values
+
+
+def values_of(table: pd.DataFrame, given: Attribute) -> tuple[pd.Series, list[Trouble]]:
+    """Values of an attribute, and which of its cells are none."""
     if given.flags:
-        return _flags(source, given, checks)
+        return _flags(table, given)
+    column = given.columns[0]
     if given.type == "labels":
-        return _lists(source, given, checks)
-    cells = _plain(source.cells[given.columns[0]])
+        return _lists(table[column], column)
+    cells = _plain(table[column])
     if given.extract is not None:
         cells = cells.astype(str).str.extract(given.extract, expand=False).fillna("")
     if given.kind == "number":
         values, _, wrong = numbers(cells)
-        checks.empty(source, wrong, given.columns[0], "is not a number", AS_CATEGORY)
-        return pd.Series(values)
+        return pd.Series(values), [Trouble(column, wrong, NO_NUMBER, AS_CATEGORY)]
     texts = [None if value is None or value != value or value == "" else _id(value) for value in cells]
     if given.separator is None:
-        return pd.Series(texts, dtype=object)
-    parts = [(text or "").split(given.separator) for text in texts]
-    return pd.Series([[*dict.fromkeys(filter(None, map(str.strip, row)))] for row in parts], dtype=object)
+        return pd.Series(texts, dtype=object), []
+    split = [(text or "").split(given.separator) for text in texts]
+    return pd.Series([[*dict.fromkeys(filter(None, map(str.strip, row)))] for row in split], dtype=object), []
 
 
-def _lists(source: Source, given: Attribute, checks: Checks) -> pd.Series:
-    cells = source.cells[given.columns[0]]
+def _lists(cells: pd.Series, column: str) -> tuple[pd.Series, list[Trouble]]:
     lists = np.array([isinstance(cell, list | np.ndarray) for cell in cells], dtype=bool)
     wrong = ~lists & ~cells.isna().to_numpy() & (cells.astype(str) != "").to_numpy()
-    checks.empty(source, wrong, given.columns[0], "is no list", "labels in one text need a separator instead")
     told = zip(cells, lists, strict=True)
-    return pd.Series([_labels(cell) if is_list else [] for cell, is_list in told], dtype=object)
+    values = pd.Series([_labels(cell) if is_list else [] for cell, is_list in told], dtype=object)
+    return values, [Trouble(column, wrong, "is no list", "labels in one text need a separator instead")]
 
 
 def _labels(cell: Iterable[object]) -> list[str]:
     return [*dict.fromkeys(filter(None, (_id(label).strip() for label in cell if label is not None)))]
 
 
-def _flags(source: Source, given: Attribute, checks: Checks) -> pd.Series:
-    met = np.zeros((len(source), len(given.flags)), dtype=bool)
+def _flags(table: pd.DataFrame, given: Attribute) -> tuple[pd.Series, list[Trouble]]:
+    met, troubles = np.zeros((len(table), len(given.flags)), dtype=bool), []
     for place, column in enumerate(given.flags):
-        values, _, wrong = numbers(source.cells[column])
+        values, _, wrong = numbers(table[column])
         wrong |= np.isfinite(values) & (values != 0) & (values != 1)
-        checks.empty(source, wrong, column, "is neither 0 nor 1", "flags say which labels an item has")
+        advice = "flags say which labels an item has"
+        troubles.append(Trouble(column, wrong, "is neither 0 nor 1", advice))
         met[:, place] = values == 1
     names = np.array(given.flags, dtype=object)
-    return pd.Series([names[row].tolist() for row in met], dtype=object)
+    return pd.Series([names[row].tolist() for row in met], dtype=object), troubles

@@ -144,7 +144,7 @@ class Statistics:
 
 
 def _running_sums_of(engine: Engine) -> Sums:
-    """What makes them: keys and timestamps, key after key, and of each measure the sums from its first row."""
+    """Keys and timestamps, key after key, and of each measure the sums from the key's first row on."""
     if engine == "spark":
         from recsys.features.statistics_on_spark import running_sums
 

@@ -134,7 +134,7 @@ class Similarity:
 
 
 def tables_of(engine: Engine) -> ModuleType:
-    """What has the functions `weighed_by_middle`, `weighed_by_distance` and `weighed_by_pairs` of an engine."""
+    """The module that has an engine's `weighed_by_middle`, `weighed_by_distance` and `weighed_by_pairs`."""
     names = {"local": "recsys.recall.cooccurrence", "spark": "recsys.recall.cooccurrence_on_spark"}
     if engine not in names:
         raise ValueError(f"there is no engine {engine!r}, only {', '.join(names)}")

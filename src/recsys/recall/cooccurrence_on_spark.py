@@ -31,6 +31,7 @@ def weighed_by_middle(
     similarity: Similarity,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """As `cooccurrence.weighed_by_middle`."""
     starts, ends, members = second
 
     def table(block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +52,7 @@ def weighed_by_distance(
     similarity: Similarity,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """As `cooccurrence.weighed_by_distance`."""
     n_items, oldest = sequences.n_items, sequences.first
 
     def table(block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +72,7 @@ def weighed_by_pairs(
     similarity: Similarity,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """As `cooccurrence.weighed_by_pairs`."""
     n_items, oldest = sequences.n_items, sequences.first
 
     def table(block: Block) -> tuple[np.ndarray, np.ndarray]:

@@ -121,7 +121,7 @@ def middle_chunk(  # type: ignore[no-untyped-def]
     low, high, asked, into, scanned, names, offsets, middles, weight, starts, ends, columns,
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows at the places ``asked[low:high]`` of a table in which a pair counts the weight of what lies between."""
+    """Rows at places ``asked[low:high]`` of a table in which a pair counts the weight of what is between."""
     total = np.zeros(len(scale), dtype=np.float32)
     touched = np.empty(len(names), dtype=np.uint32)
     for turn in range(low, high):
@@ -150,8 +150,8 @@ def middle_chunk(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def distance_chunk(  # type: ignore[no-untyped-def]
-    low, high, asked, into, scanned, names, offsets, positions, users, weight, starts, columns, ticks, by_time, by_step,
-    backward, scale, shrinkage, labels, exact, same, other, best, scores,
+    low, high, asked, into, scanned, names, offsets, positions, users, weight, starts, columns,
+    ticks, by_time, by_step, backward, scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
     """Rows at the places ``asked[low:high]`` of a table in which a pair counts by order and distance."""
     total = np.zeros(len(scale), dtype=np.float32)
@@ -187,7 +187,7 @@ def pair_chunk(  # type: ignore[no-untyped-def]
     low, high, asked, into, scanned, names, offsets, users, weight, starts, columns, smoothing,
     scale, shrinkage, labels, exact, same, other, best, scores,
 ):  # fmt: skip
-    """Rows at the places ``asked[low:high]`` of a table in which pairs of users count, by what else both met."""
+    """Rows at places ``asked[low:high]`` of a table in which pairs of users count, by what else both met."""
     total = np.zeros(len(scale), dtype=np.float32)
     touched = np.empty(len(names), dtype=np.uint32)
     marked = np.zeros(len(names), dtype=np.bool_)

@@ -67,7 +67,7 @@ class ItemGraph:
         return self.walked(starts, chance, length, p, q)
 
     def walked(self, starts: np.ndarray, chance: np.ndarray, length: int, p: float, q: float) -> np.ndarray:
-        """Walks from ``starts`` (n,), each with what it draws from, ``chance`` (n,) uint64: (n, length) int32."""
+        """Walks from ``starts`` (n,), (n, length) int32; each draws from its own ``chance`` (n,) uint64."""
         walks = np.empty((len(starts), length), dtype=np.int32)
         _walk(self.offsets, self.neighbours, self.weights, starts, chance, 1 / p, 1 / q, walks)
         return walks

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -70,19 +70,18 @@ class Checkpoint:
 
 
 @contextmanager
-def kept_checkpoint(mark: str, needed: bool) -> Iterator[Checkpoint | None]:
-    """Give the checkpoint of the training that has this ``mark``; it is gone when that is over.
+def kept_checkpoint(mark: Callable[[int], str], processes: int) -> Iterator[Checkpoint | None]:
+    """Give the checkpoint of the training by so many ``processes`` that has this ``mark``; it ends with that.
 
-    Where the environment names no folder there is none, or if it is ``needed``, one that lasts as long as this
-    process.
+    Where the environment names no folder one process has none, and that of several lasts as long as they.
     """
     folder = os.environ.get(FOLDER)
     if folder:
-        checkpoint = Checkpoint(Path(folder) / f"{mark}.npz")
+        checkpoint = Checkpoint(Path(folder) / f"{mark(processes)}.npz")
         yield checkpoint
         checkpoint.path.unlink(missing_ok=True)
-    elif needed:
+    elif processes > 1:
         with tempfile.TemporaryDirectory() as own:
-            yield Checkpoint(Path(own) / f"{mark}.npz")
+            yield Checkpoint(Path(own) / "checkpoint.npz")
     else:
         yield None

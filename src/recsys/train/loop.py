@@ -100,7 +100,7 @@ def fit(
     training = _Training(
         model, batches, loss, optimizer, epochs, learning_rate, schedule or (lambda _: 1.0), validate, seed
     )
-    with reproducible(seed, threads), kept_checkpoint(training.mark(processes), processes > 1) as kept:
+    with reproducible(seed, threads), kept_checkpoint(training.mark, processes) as kept:
         if processes == 1:
             rows = training.run(Team(), kept)
         else:
@@ -141,12 +141,13 @@ class _Training:
         return weights_of(self.model), rows
 
     def run(self, team: Team, kept: Checkpoint | None) -> list[Row]:
-        """All epochs from where a checkpoint was ``kept`` on; the rows, of which the first process has metrics."""
+        """All epochs, from the checkpoint on if one was ``kept``; rows, in the first process with metrics."""
         at = Progress() if kept is None else kept.restored(self.model, self.optimizer)
         for epoch in range(at.epoch, self.epochs):
             self._epoch(epoch, at, team, kept)
-            row = {"epoch": epoch, "loss": at.loss / max(at.step, 1)}
-            at = Progress(epoch + 1, rows=[*at.rows, row | (self._validated() if team.rank == 0 else {})])
+            found = self._validated() if team.rank == 0 else {}
+            row = {"epoch": epoch, "loss": at.loss / max(at.step, 1), **found}
+            at = Progress(epoch + 1, rows=[*at.rows, row])
             if kept is not None and team.rank == 0:
                 kept.keep(at, self.model, self.optimizer)
         return at.rows

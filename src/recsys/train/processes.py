@@ -38,16 +38,16 @@ class Team:
     def mean(self, loss: Tensor, network: nn.Module) -> float:
         """Mean loss over all; that of the gradients takes the place of each one's own."""
         if self.size == 1:
-            return loss.item()
+            return float(loss.item())
         learned = [each for each in network.parameters() if each.requires_grad]
         own = [torch.zeros_like(each) if each.grad is None else each.grad for each in learned]
         parts = [loss.detach().reshape(1), *own]
         together = torch.cat([part.reshape(-1) for part in parts])
         distributed.all_reduce(together)
-        mean, *gradients = (together / self.size).split([part.numel() for part in parts])
+        mean, *gradients = torch.split(together / self.size, [part.numel() for part in parts])
         for each, gradient in zip(learned, gradients, strict=True):
             each.grad = gradient.view_as(each)
-        return mean.item()
+        return float(mean.item())
 
 
 def in_processes(n: int, work: Callable[[Team], T]) -> T:

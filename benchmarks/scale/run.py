@@ -1,0 +1,183 @@
+"""How time and memory of each stage grow with the data: `python benchmarks/scale/run.py --events 1e6 5e6`.
+
+Made-up news of so many events (`recsys data example`), with a twentieth as many people and a hundredth as
+many articles; whatever was shown counts as met, so that all of them are learned from. The pipeline runs stage
+by stage in folders of its own, with the parameters of params.yaml but for those in `CHANGED`. Writes
+reports/benchmarks/scale.json (seconds and peak memory of each stage's processes by events) and its figure;
+what was measured of another number of events stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "notebooks")]
+
+from preset import lay_out  # noqa: E402
+
+from recsys.artifacts import read_json, write_json  # noqa: E402
+from recsys.parameters import overridden  # noqa: E402
+from recsys.plots import save  # noqa: E402
+from recsys.plots.style import Picture, panels, styled  # noqa: E402
+
+REPORT = ROOT / "reports" / "benchmarks" / "scale.json"
+PER_USER, PER_ITEM = 20, 100
+"""Events."""
+EVERY = 0.2
+"""Seconds between two looks at memory."""
+CHANGED: dict[str, Any] = {
+    "data": {"splits": {"global_time": {"users": 5000}, "leave_last_out": None}},
+    "two_tower": {"at": {"leave_last_out": None}},
+}
+"""Parameters that are not those of params.yaml: one split, of which so many users are asked."""
+
+
+def made(folder: Path, events: int) -> Path:
+    """A data set of so many events, in a folder of its own."""
+    data = folder / "news"
+    if not data.exists():
+        size = ["--users", events // PER_USER, "--articles", events // PER_ITEM, "--shown", events]
+        run(["recsys", "data", "example", str(data), *map(str, size), "--parquet"], folder)
+        run(["recsys", "data", "init", str(data)], folder)
+        spec = yaml.safe_load((data / "dataset.yaml").read_text())
+        spec["interactions"]["positive"] = "all"
+        (data / "dataset.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    return data
+
+
+def laid_out(folder: Path, data: Path) -> Path:
+    """The sources, with the parameters that `recsys data init` drafted and those in `CHANGED`."""
+    pipeline = folder / "pipeline"
+    os.chdir(ROOT)
+    lay_out(pipeline, None, pipeline / ".dvc" / "cache")
+    params = yaml.safe_load((pipeline / "params.yaml").read_text())
+    drafted = yaml.safe_load((folder / "params.news.yaml").read_text())
+    params = overridden(overridden(params, drafted), CHANGED)
+    params["data"]["dataset"] = str(data)
+    (pipeline / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    shutil.rmtree(pipeline / "artifacts", ignore_errors=True)
+    (pipeline / "dvc.lock").unlink(missing_ok=True)
+    return pipeline
+
+
+def stages(pipeline: Path) -> Sequence[str]:
+    """Names of all, in the order in which they need each other."""
+    listed = subprocess.run(
+        ["dvc", "repro", "--dry"], cwd=pipeline, env=environment(), check=True, capture_output=True, text=True
+    )
+    return [line.split("'")[1] for line in listed.stdout.splitlines() if line.startswith("Running stage")]
+
+
+def measured(pipeline: Path, events: int) -> Iterator[dict[str, Any]]:
+    """A row a stage."""
+    for stage in stages(pipeline):
+        began = time.perf_counter()
+        with peak() as memory:
+            run(["dvc", "repro", "--single-item", stage], pipeline)
+        seconds = time.perf_counter() - began
+        print(f"{events:,} events, {stage}: {seconds:.0f} s, {memory['bytes'] / 1e9:.2f} GB", flush=True)
+        yield {"events": events, "stage": stage, "seconds": seconds, "peak_bytes": memory["bytes"]}
+
+
+@contextmanager
+def peak() -> Iterator[dict[str, float]]:
+    """The most memory (proportional set size) that all processes begun meanwhile have at once."""
+    most, over = {"bytes": 0.0}, threading.Event()
+
+    def look() -> None:
+        while not over.wait(EVERY):
+            most["bytes"] = max(most["bytes"], sum(map(held, psutil.Process().children(recursive=True))))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        looking.join()
+
+
+def held(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0.0
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """As in a stage: one thread; what it says is shown where it fails."""
+    ended = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(command)}: {(ended.stdout + ended.stderr)[-3000:]}")
+
+
+def environment() -> dict[str, str]:
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": here, "PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "0"}
+
+
+@styled
+def growth(rows: pd.DataFrame) -> Picture:
+    """Seconds and gigabytes of each stage over events, both axes by factors."""
+    figure, (seconds, memory) = panels("What grows how, as events do?", 2, width=10, height=4.6)
+    for stage, own in rows.groupby("stage", sort=False):
+        own = own.sort_values("events")
+        seconds.plot(own["events"], own["seconds"], marker="o", label=stage.split("@")[0])
+        memory.plot(own["events"], own["peak_bytes"] / 1e9, marker="o")
+    for axis, name in ((seconds, "seconds"), (memory, "GB at most")):
+        axis.set(xscale="log", yscale="log", xlabel="events", ylabel=name)
+    seconds.legend(fontsize="small")
+    return figure
+
+
+def exponents(rows: pd.DataFrame) -> dict[str, float]:
+    """By stage: with which power of events its seconds grow, from the smallest run to the largest."""
+    told = {}
+    for stage, own in rows.sort_values("events").groupby("stage", sort=False):
+        first, last = own.iloc[0], own.iloc[-1]
+        if last["events"] > first["events"]:
+            told[stage] = float(
+                np.log(last["seconds"] / first["seconds"]) / np.log(last["events"] / first["events"])
+            )
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=float, nargs="+", default=[1e6, 5e6, 20e6], help="(1e6 5e6 20e6)")
+    parser.add_argument("--into", type=Path, default=ROOT / ".scale", help="a folder for all of it")
+    asked = parser.parse_args()
+    before = read_json(REPORT)["stages"] if REPORT.exists() else []
+    rows = [row for row in before if row["events"] not in asked.events]
+    for events in map(int, asked.events):
+        folder = asked.into.resolve() / str(events)
+        folder.mkdir(parents=True, exist_ok=True)
+        pipeline = laid_out(folder, made(folder, events))
+        rows += measured(pipeline, events)
+        table = pd.DataFrame(rows)
+        write_json(REPORT, {"stages": rows, "exponents": exponents(table)})
+        save(growth(table), REPORT.with_suffix(".png"))
+    print(json.dumps(exponents(pd.DataFrame(rows)), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Interactions as typed arrays, read a part of a file at a time: here, or by Apache Spark, a task a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.attributes import Attribute
+from recsys.data.source import Source, check_rows, names_of, parts
+from recsys.data.spec import ContextColumn, IdColumn, InteractionFile
+from recsys.data.typed import ids, moments, numbers, values_of
+from recsys.types import Engine
+
+Arrays = Mapping[str, np.ndarray]
+Reader = Callable[[Path, Sequence[str], InteractionFile, Mapping[str, str]], Iterator[tuple[int, Arrays]]]
+"""Reads parts: arrays, and the number of the file that they are of."""
+USER, ITEM, TIME, FEEDBACK, CONTEXT = "user", "item", "time", "feedback:", "context:"
+CODES, KNOWN, BAD, ODD = ":codes", ":known", ":bad", ":odd"
+"""What belongs to one of those: rows in a list of ids, that list, which cells are bad, and some of these."""
+SHOWN = 1000
+"""Bad moments of a part that are kept, to guess the unit that they are told in."""
+
+
+@dataclass(frozen=True)
+class TypedRows:
+    """All rows of ``source``, in their order: by the names of `typed` columns, (n,) each."""
+
+    source: Source
+    arrays: Arrays
+
+    def ids(self, side: str) -> tuple[np.ndarray, pd.Index]:
+        """Codes (n,) int32, -1 where there is none, and the ids (distinct strings) that they stand for."""
+        return self.arrays[side + CODES], pd.Index(self.arrays[side + KNOWN], dtype=object)
+
+    def times(self) -> tuple[np.ndarray, np.ndarray, pd.Series]:
+        """int64 seconds (0 where bad), which are bad, and cells of some that are."""
+        odd = pd.Series(self.arrays[TIME + ODD], dtype=object)
+        return self.arrays[TIME], self.arrays[TIME + BAD], odd
+
+    def feedback(self, name: str) -> np.ndarray:
+        """float64, NaN where it is no number."""
+        return self.arrays[FEEDBACK + name]
+
+    def context(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """float64 with NaN or str with None, and which cells could not be read."""
+        return self.arrays[CONTEXT + name], self.arrays[CONTEXT + name + BAD]
+
+
+def read_rows(folder: Path, file: InteractionFile, columns: Mapping[str, str], engine: Engine) -> TypedRows:
+    """All of ``file``; ``columns`` as `recsys.data.source.load` has them, DataError as there."""
+    names = names_of(folder, file.file)
+    read_parts = list(_reader(engine)(folder, names, file, columns))
+    lengths = np.zeros(len(names), dtype=np.int64)
+    for number, arrays in read_parts:
+        lengths[number] += len(arrays[USER + CODES])
+    check_rows(file, int(lengths.sum()))
+    source = Source(file, folder, names, lengths.cumsum())
+    return TypedRows(source, _joined([arrays for _, arrays in read_parts]))
+
+
+def _reader(engine: Engine) -> Reader:
+    if engine == "spark":
+        from recsys.data import typed_rows_on_spark
+
+        return typed_rows_on_spark.read
+    return _read
+
+
+def _read(
+    folder: Path, names: Sequence[str], file: InteractionFile, columns: Mapping[str, str]
+) -> Iterator[tuple[int, Arrays]]:
+    for number, name in enumerate(names):
+        for cells in parts(folder, name, file, columns):
+            yield number, typed(cells, file)
+
+
+def typed(cells: pd.DataFrame, file: InteractionFile) -> Arrays:
+    """Columns of a part by name, (n,) each but for lists of ids and odd cells."""
+    roles, arrays = file.columns, dict[str, np.ndarray]()
+    for side, column in ((USER, roles.user_id), (ITEM, roles.item_id)):
+        arrays |= _ids(side, cells, column)
+    if roles.timestamp is not None:
+        told = cells[roles.timestamp.column]
+        arrays[TIME], bad = moments(told, roles.timestamp.unit)
+        arrays |= {TIME + BAD: bad, TIME + ODD: told[bad][:SHOWN].astype(str).to_numpy(dtype=object)}
+    for name, feedback in file.feedback.items():
+        arrays[FEEDBACK + name] = numbers(cells[feedback])[0]
+    for name, context in roles.context.items():
+        arrays |= _context(CONTEXT + name, cells, context)
+    return arrays
+
+
+def _ids(side: str, cells: pd.DataFrame, column: IdColumn) -> Arrays:
+    codes, known = ids(cells[column.column], column)
+    return {side + CODES: codes.astype(np.int32), side + KNOWN: known.to_numpy()}
+
+
+def _context(name: str, cells: pd.DataFrame, column: ContextColumn) -> Arrays:
+    values, troubles = values_of(cells, Attribute(name=column.column, type=column.type, encoder=""))
+    bad = troubles[0].bad if troubles else np.zeros(len(cells), dtype=bool)
+    return {name: values.to_numpy(), name + BAD: bad}
+
+
+def _joined(read: list[Arrays]) -> Arrays:
+    """One after the other; ids are numbered anew."""
+    joined = {}
+    for name in read[0]:
+        if name.endswith(CODES):
+            side = name.removesuffix(CODES)
+            joined[name], joined[side + KNOWN] = _joined_ids(
+                [each[name] for each in read], [each[side + KNOWN] for each in read]
+            )
+        elif not name.endswith(KNOWN):
+            joined[name] = np.concatenate([each[name] for each in read])
+    return joined
+
+
+def _joined_ids(codes: list[np.ndarray], known: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    places, distinct = pd.factorize(np.concatenate(known))
+    starts = np.cumsum([0, *map(len, known)])
+    of_each = [
+        np.append(places[start : start + len(own)], -1).astype(np.int32)[code]  # -1, no id, takes the last
+        for code, own, start in zip(codes, known, starts[:-1], strict=True)
+    ]
+    return np.concatenate(of_each), np.asarray(distinct)
