@@ -150,30 +150,6 @@ def sizes() -> str:
     return "\n".join(lines).rstrip()
 
 
-def processes() -> str:
-    """Models that one process trained and two, and a training of which one was killed."""
-    run = read_json(BENCHMARKS / "processes.json")
-    by_number = pd.DataFrame(run["runs"]).groupby(["model", "metric", "processes"], sort=False)
-    found = by_number[["value", "seconds"]].agg(["mean", "std"]).unstack()
-    lines = [
-        "| model | measure | one process | two | seconds: one | two |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
-    for (model, metric), row in found.iterrows():
-        cells = [f"{row['value', 'mean', n]:.4f} ± {row['value', 'std', n]:.4f}" for n in (1, 2)]
-        cells += [f"{row['seconds', 'mean', n]:.0f}" for n in (1, 2)]
-        lines.append(f"| {model} | {metric} | {' | '.join(cells)} |")
-    ended = run["killed"]["same_curve"] and run["killed"]["same_numbers"]
-    seeds = len({row["seed"] for row in run["runs"]})
-    lines += [
-        "",
-        f"{run['split']}, fold *valid*; means and standard deviations of {seeds} seeds. One of two processes "
-        "killed (SIGKILL) while two towers were trained: the curve and all numbers learned are "
-        f"{'' if ended else 'not '}those of an undisturbed training.",
-    ]
-    return "\n".join(lines)
-
-
 def ann() -> str:
     """Kinds of search, as a channel has them, by what they find in what time: a table a catalogue."""
     run = read_json(BENCHMARKS / "ann.json")
@@ -225,7 +201,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     CAPACITY: capacity_tables.CAPACITY,
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
-    MODELS: {"sizes": sizes, "ann": ann, "processes": processes},
+    MODELS: {"sizes": sizes, "ann": ann},
     COMPLETE_JOURNEY: {"complete-journey": complete_journey},
 }
 """What stands between marks of its name, by document."""

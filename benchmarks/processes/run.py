@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +89,20 @@ class Bench:
         return {metric: float(summary.loc[metric, "value"]) for metric in METRICS}
 
 
-def measured(bench: Bench, seeds: int) -> Iterator[dict[str, Any]]:
+MODELS: Mapping[str, Callable[[Bench, int, int], dict[str, float]]] = {
+    "two_tower": Bench.trained_towers,
+    "sequence": Bench.trained_sequence,
+    "ranker": Bench.trained_ranker,
+}
+
+
+def measured(bench: Bench, models: Sequence[str], seeds: int) -> Iterator[dict[str, Any]]:
     """A row for each model, number of processes, seed and metric."""
-    models: Mapping[str, Callable[[int, int], dict[str, float]]] = {
-        "two_tower": bench.trained_towers,
-        "sequence": bench.trained_sequence,
-        "ranker": bench.trained_ranker,
-    }
-    for model, trained in models.items():
+    for model in models:
         for seed in range(1, seeds + 1):
             for processes in PROCESSES:
                 began = time.perf_counter()
-                found = trained(seed, processes)
+                found = MODELS[model](bench, seed, processes)
                 seconds = time.perf_counter() - began
                 print(f"{model}, seed {seed}, processes {processes}: {seconds:.0f} s {found}", flush=True)
                 for metric, value in found.items():
@@ -144,13 +146,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--split", default="leave_last_out")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS], help="(all)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--users", type=int, default=2000, help="who are asked (default: %(default)s)")
     parser.add_argument("--requests", type=int, default=2000, help="to rank from (default: %(default)s)")
     asked = parser.parse_args()
     bench = Bench(asked.split, asked.users, asked.requests)
     disturbed = killed(bench)
-    runs = pd.DataFrame(measured(bench, asked.seeds))
+    runs = pd.DataFrame(measured(bench, asked.models, asked.seeds))
     report = {"split": asked.split, "killed": disturbed, "runs": runs.to_dict("records")}
     write_json(REPORT, report)
     print(runs.groupby(["model", "metric", "processes"])[["value", "seconds"]].agg(["mean", "std"]).round(4))
