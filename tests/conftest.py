@@ -97,13 +97,13 @@ def make_recommender(dataset: Dataset, split: str = "global_time") -> Recommende
 
 
 @pytest.fixture(scope="session")
-def program() -> Callable[[str], str]:
+def program() -> Callable[..., str]:
     """Path of a program of the machine; in CI it must be there, elsewhere a test that needs it is skipped."""
 
-    def found(name: str) -> str:
+    def found(name: str, package: str | None = None) -> str:
         path = shutil.which(name)
         if path is None:
-            told = f"{name} is missing: apt-get install {name}"
+            told = f"{name} is missing: apt-get install {package or name}"
             pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
         return path
 

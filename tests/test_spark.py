@@ -34,7 +34,7 @@ NAMES = ["item_cf by distance", "item_cf", "item_cf by time", "swing", "user_cf"
 @pytest.fixture(scope="module", autouse=True)
 def two_cores(program):
     """One session, on two cores of this machine."""
-    program("java")
+    program("java", "openjdk-17-jre-headless")
     before = os.environ.get(spark.MASTER)
     os.environ[spark.MASTER] = "local[2]"
     yield

@@ -21,7 +21,7 @@ Reader = Callable[[Path, Sequence[str], InteractionFile, Mapping[str, str]], Ite
 USER, ITEM, TIME, FEEDBACK, CONTEXT = "user", "item", "time", "feedback:", "context:"
 CODES, KNOWN, BAD, ODD = ":codes", ":known", ":bad", ":odd"
 """What belongs to one of those: rows in a list of ids, that list, which cells are bad, and some of these."""
-SHOWN = 1000
+ODD_CELLS = 1000
 """Bad moments of a part that are kept, to guess the unit that they are told in."""
 
 
@@ -86,7 +86,7 @@ def typed(cells: pd.DataFrame, file: InteractionFile) -> Arrays:
     if roles.timestamp is not None:
         told = cells[roles.timestamp.column]
         arrays[TIME], bad = moments(told, roles.timestamp.unit)
-        arrays |= {TIME + BAD: bad, TIME + ODD: told[bad][:SHOWN].astype(str).to_numpy(dtype=object)}
+        arrays |= {TIME + BAD: bad, TIME + ODD: told[bad][:ODD_CELLS].astype(str).to_numpy(dtype=object)}
     for name, feedback in file.feedback.items():
         arrays[FEEDBACK + name] = numbers(cells[feedback])[0]
     for name, context in roles.context.items():

@@ -19,6 +19,8 @@ from recsys.recall.cooccurrence import Sequences, Similarity
 from recsys.spark import flat, frame, lists, session
 from recsys.types import PAD
 
+Table = tuple[np.ndarray, np.ndarray]
+"""Rows by row, the most similar first, and their similarities."""
 PAIRS = 2e8
 """In a block, about: a second or two of one core."""
 FOUND = "row int, best array<int>, scores array<float>"
@@ -30,11 +32,11 @@ def weighed_by_middle(
     second: tuple[np.ndarray, np.ndarray, np.ndarray],
     similarity: Similarity,
     k: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """As `cooccurrence.weighed_by_middle`."""
     starts, ends, members = second
 
-    def table(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def table(block: Block) -> Table:
         back = (block.offsets[:-1], block.offsets[1:], block.members)
         return cooccurrence.weighed_by_middle(block.first, block.weight, back, similarity, k, block.rows)
 
@@ -51,17 +53,16 @@ def weighed_by_distance(
     backward: float,
     similarity: Similarity,
     k: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """As `cooccurrence.weighed_by_distance`."""
-    n_items, oldest = sequences.n_items, sequences.first
-
-    def table(block: Block) -> tuple[np.ndarray, np.ndarray]:
-        own = Sequences(block.offsets, block.members, block.timestamps, n_items, oldest)
-        how = (time_decay, step_decay, backward, similarity, k)
-        return cooccurrence.weighed_by_distance(own, block.weight, *how, block.rows)
-
-    met = (sequences.offsets, sequences.items, sequences.timestamps)
-    return _in_blocks(table, sequences.users_by_item, weight, *met, k)
+    how = (time_decay, step_decay, backward, similarity, k)
+    return _of_sequences(
+        lambda block, own: cooccurrence.weighed_by_distance(own, block.weight, *how, block.rows),
+        sequences.users_by_item,
+        weight,
+        sequences,
+        k,
+    )
 
 
 def weighed_by_pairs(
@@ -71,17 +72,16 @@ def weighed_by_pairs(
     smoothing: float,
     similarity: Similarity,
     k: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """As `cooccurrence.weighed_by_pairs`."""
-    n_items, oldest = sequences.n_items, sequences.first
-
-    def table(block: Block) -> tuple[np.ndarray, np.ndarray]:
-        own = Sequences(block.offsets, block.members, block.timestamps, n_items, oldest)
-        how = (smoothing, similarity, k)
-        return cooccurrence.weighed_by_pairs(block.first, block.weight, own, *how, block.rows)
-
-    met = (sequences.offsets, sequences.items, sequences.timestamps)
-    return _in_blocks(table, first, weight, *met, k)
+    how = (smoothing, similarity, k)
+    return _of_sequences(
+        lambda block, own: cooccurrence.weighed_by_pairs(block.first, block.weight, own, *how, block.rows),
+        first,
+        weight,
+        sequences,
+        k,
+    )
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,33 @@ class Block:
         )
 
 
+def _of_sequences(
+    table: Callable[[Block, Sequences], Table],
+    first: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray,
+    sequences: Sequences,
+    k: int,
+) -> Table:
+    """`_in_blocks`, where middles are users: a block has the sequences of its own."""
+    n_items, oldest = sequences.n_items, sequences.first  # all of them would be sent with a function
+
+    def made(block: Block) -> Table:
+        own = Sequences(block.offsets, block.members, block.timestamps, n_items, oldest)
+        return table(block, own)
+
+    met = (sequences.offsets, sequences.items, sequences.timestamps)
+    return _in_blocks(made, first, weight, *met, k)
+
+
 def _in_blocks(
-    table: Callable[[Block], tuple[np.ndarray, np.ndarray]],
+    table: Callable[[Block], Table],
     first: tuple[np.ndarray, np.ndarray],
     weight: np.ndarray,
     offsets: np.ndarray,
     members: np.ndarray,
     timestamps: np.ndarray | None,
     k: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """Deal out the rows of ``first``, send each block its middles, and put their tables together."""
     n_rows, lengths = len(first[0]) - 1, np.diff(offsets)
     timestamps = np.zeros(len(members), dtype=np.int64) if timestamps is None else timestamps
