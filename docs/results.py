@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import ablation_tables
@@ -22,7 +23,8 @@ CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
-COMPLETE_JOURNEY = ROOT / "docs" / "complete-journey.md"
+PRESETS = ("complete-journey", "news")
+"""Each has a page of its own."""
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -179,9 +181,9 @@ def results() -> str:
     return "\n\n".join(table(split, each[each["slice"] == "all"]) for split, each in summaries.items())
 
 
-def complete_journey() -> str:
+def preset(name: str) -> str:
     """Of the preset of this name."""
-    run = read_json(ROOT / "reports" / "presets" / "complete-journey.json")
+    run = read_json(ROOT / "reports" / "presets" / f"{name}.json")
     counted = ", ".join(f"{n:,} {name}" for name, n in run["data"].items())
     tables = [table(split, pd.DataFrame(rows)) for split, rows in run["splits"].items()]
     took = f"; trained in {run['seconds'] / 60:.0f} minutes on two cores" if run["seconds"] else ""
@@ -202,7 +204,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
-    COMPLETE_JOURNEY: {"complete-journey": complete_journey},
+    **{ROOT / "docs" / f"{name}.md": {name: partial(preset, name)} for name in PRESETS},
 }
 """What stands between marks of its name, by document."""
 

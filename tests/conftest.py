@@ -17,7 +17,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
-from recsys.lists import LISTS, make_lists, save_lists
+from recsys.lists import LISTS, Lists
 from recsys.pipeline import Merging, Recommender, Reranking
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
@@ -167,7 +167,7 @@ def build(recommender: Recommender, into: Path, **params) -> release.Release:
     """A release of ``recommender``; other ``params`` give another id."""
     folder = into / "unpublished"
     recommender.save(folder / "recommender")
-    save_lists(make_lists(recommender), folder / "recommender" / LISTS)
+    Lists.of(recommender).save(folder / "recommender" / LISTS)
     return release.build(
         {"recommender": folder / "recommender"},
         into,

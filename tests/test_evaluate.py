@@ -268,6 +268,23 @@ def test_a_sample_larger_than_all_is_all(judge: Judge):
     np.testing.assert_array_equal(judge.sample(10_000, seed=1).rows, judge.rows)
 
 
+def test_among_few_users_the_past_is_theirs_alone(judge: Judge):
+    few = judge.among(40, seed=1)
+    past, all_of_it = few.fold.past, judge.fold.past
+    theirs = np.unique(past.user_idx)
+    assert len(theirs) <= 40
+    assert np.isin(few.users, theirs).all()
+    assert np.isin(few.users, judge.users).all()
+    assert len(few) == min(40, len(judge))
+    assert len(past) == np.isin(all_of_it.user_idx, theirs).sum() < len(all_of_it)
+    whole = judge.fold.requests(judge.rows[np.searchsorted(judge.rows, few.rows)])
+    np.testing.assert_array_equal(few.fold.requests(few.rows).history.lengths, whole.history.lengths)
+
+
+def test_more_users_than_there_are_is_all_of_them(judge: Judge):
+    assert judge.among(judge.fold.past.n_users, seed=1) is judge
+
+
 def test_a_relative_difference_is_of_sums_and_its_users_are_paired():
     baseline = np.random.default_rng(0).random(200)
     assert relative(1.1 * baseline, baseline, seed=0) == pytest.approx((0.1, 0.1, 0.1))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.business_rules import Rules
-from recsys.lists import make_lists, packed
+from recsys.lists import Lists, lists_in, unpacked
 from recsys.pipeline import FALLBACK, FULL, UNRANKED
 from recsys.serving import PARTIAL, STEPS, TABLES, Ask, Live
 from recsys.serving.interests import STAND_INS, standing_in
@@ -23,8 +23,23 @@ users = st.sampled_from([f"u{n}" for n in range(60)] + ["nobody"])
 @pytest.fixture(scope="module")
 def list_of(recommender):
     """Lists as they stand in a store."""
-    made = packed(make_lists(recommender))
-    return dict(zip(recommender.catalogue.users.ids, made, strict=True)).get
+    made = Lists.of(recommender)
+    ids = recommender.catalogue.users.decode(made.users)
+    return dict(zip(ids.tolist(), made.packed(), strict=True)).get
+
+
+def test_lists_are_of_those_who_were_there_last(recommender, tmp_path):
+    every, few = Lists.of(recommender), Lists.of(recommender, most=7)
+    assert every.users.tolist() == list(range(len(recommender.catalogue.users)))
+    last = np.zeros(len(every.users))
+    np.maximum.at(last, recommender.past.user_idx, recommender.past.timestamp)
+    assert len(few.users) == 7
+    assert last[few.users].min() >= np.delete(last, few.users).max()
+    np.testing.assert_array_equal(few.ranked.items, every.ranked.items[few.users])
+    few.save(tmp_path / "lists.npz")
+    kept = dict(lists_in(tmp_path / "lists.npz", recommender))
+    assert list(kept) == recommender.catalogue.users.decode(few.users).tolist()
+    np.testing.assert_array_equal(unpacked(list(kept.values())).items, few.ranked.items)
 
 
 @pytest.fixture(scope="module")

@@ -183,6 +183,64 @@ def test_a_process_that_is_killed_changes_nothing_in_the_end(tmp_path, monkeypat
     assert torch.equal(weights(killed), weights(whole))
 
 
+class Rows:
+    """Batches of rows of a table of twelve, of which the last two are in none."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __call__(self, epoch: int) -> Callable[[int], Batch]:
+        def batch(number: int) -> Batch:
+            draws = torch.Generator().manual_seed(100 * epoch + number)
+            return {"x": torch.randint(10, (16,), generator=draws), "y": torch.ones(16, 3)}
+
+        return batch
+
+
+def large_table() -> nn.Module:
+    with reproducible(3, threads=1):
+        return nn.Sequential(nn.Embedding(12, 3, sparse=True), nn.Linear(3, 3))
+
+
+def test_of_a_large_table_only_rows_that_were_read_change():
+    model, before = large_table(), large_table()
+    rows = fit(model, Rows(), squared, epochs=3, learning_rate=0.1, regularization=0.5)
+    moved = (model[0].weight != before[0].weight).any(dim=1)
+    assert moved.tolist() == [True] * 10 + [False] * 2
+    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+
+
+def test_a_large_table_is_in_checkpoints_too(tmp_path, monkeypatch):
+    how = {"epochs": 3, "learning_rate": 0.1, "seed": 7}
+    whole, resumed = large_table(), large_table()
+    rows = fit(whole, Rows(), squared, **how)
+    monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    with pytest.raises(StoppedError):
+        fit(large_table(), Rows(), interrupted_at(13), **how)
+    assert fit(resumed, Rows(), squared, **how) == rows
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_processes_share_a_large_table():
+    class Halves(Rows):
+        """Two batches for each of the others'."""
+
+        def __len__(self) -> int:
+            return 16
+
+        def __call__(self, epoch: int) -> Callable[[int], Batch]:
+            whole = super().__call__(epoch)
+            return lambda number: {
+                name: each[8 * (number % 2) :][:8] for name, each in whole(number // 2).items()
+            }
+
+    one, two = large_table(), large_table()
+    fit(one, Rows(), squared, epochs=2, learning_rate=0.1)
+    fit(two, Halves(), squared, epochs=2, learning_rate=0.1, processes=2)
+    assert torch.allclose(weights(one), weights(two), atol=1e-5)
+
+
 def test_an_error_in_a_process_is_raised_here():
     with pytest.raises(FloatingPointError, match="nan at epoch 0, step 0"):
         fit(

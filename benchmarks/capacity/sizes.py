@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from traffic import Traffic
 
 from recsys.artifacts import read_arrays
-from recsys.lists import LISTS, load_lists, packed
+from recsys.lists import LISTS, Lists
 from recsys.release import RECOMMENDER
 from recsys.store import Event
 from recsys.store.redis import RedisStore
@@ -41,7 +41,7 @@ RAGGED = {
 def in_redis(release: Path, users: tuple[int, ...] = USERS) -> pd.DataFrame:
     """Bytes that a Redis takes with so many users, each with so many events, or with their lists."""
     items = Traffic(release).items(1000)
-    lists = list(packed(load_lists(release / RECOMMENDER / LISTS)))
+    lists = list(Lists.load(release / RECOMMENDER / LISTS).packed())
     with TemporaryDirectory() as folder:
         server = Redis(Path(folder))
         server.start()

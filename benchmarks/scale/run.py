@@ -4,13 +4,13 @@ Made-up news of so many events (`recsys data example`), with a twentieth as many
 many articles; whatever was shown counts as met, so that all of them are learned from. The pipeline runs stage
 by stage in folders of its own, with the parameters of params.yaml but for those in `CHANGED`. Writes
 reports/benchmarks/scale.json (seconds and peak memory of each stage's processes by events) and its figure;
-what was measured of another number of events stays.
+what was measured of another number of events stays. With ``--items`` there are so many articles, however many
+events, which is measured too but is no point of the figure; serving.py asks the release.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -44,16 +44,21 @@ EVERY = 0.2
 """Seconds between two looks at memory."""
 CHANGED: dict[str, Any] = {
     "data": {"splits": {"global_time": {"users": 5000}, "leave_last_out": None}},
-    "two_tower": {"at": {"leave_last_out": None}},
+    "two_tower": {"threads": 2, "ann": "ivf"},
+    "mf": {"ann": "ivf"},
+    "clustering": {"n_clusters": 1024},
+    "mmoe": {"ranker": {"threads": 2}},
+    "evaluation": {"listed_users": 20_000},
 }
-"""Parameters that are not those of params.yaml: one split, of which so many users are asked."""
+"""Parameters that are not those of params.yaml: one split, of which so many users are asked; both cores; what
+is near is found by an index; lists are made for some."""
 
 
-def made(folder: Path, events: int) -> Path:
-    """A data set of so many events, in a folder of its own."""
+def made(folder: Path, events: int, items: int) -> Path:
+    """A data set of so many events and articles, in a folder of its own."""
     data = folder / "news"
     if not data.exists():
-        size = ["--users", events // PER_USER, "--articles", events // PER_ITEM, "--shown", events]
+        size = ["--users", events // PER_USER, "--articles", items, "--shown", events]
         run(["recsys", "data", "example", str(data), *map(str, size), "--parquet"], folder)
         run(["recsys", "data", "init", str(data)], folder)
         spec = yaml.safe_load((data / "dataset.yaml").read_text())
@@ -85,7 +90,7 @@ def stages(pipeline: Path) -> Sequence[str]:
     return [line.split("'")[1] for line in listed.stdout.splitlines() if line.startswith("Running stage")]
 
 
-def measured(pipeline: Path, events: int) -> Iterator[dict[str, Any]]:
+def measured(pipeline: Path, events: int, items: int) -> Iterator[dict[str, Any]]:
     """A row a stage."""
     for stage in stages(pipeline):
         began = time.perf_counter()
@@ -93,7 +98,8 @@ def measured(pipeline: Path, events: int) -> Iterator[dict[str, Any]]:
             run(["dvc", "repro", "--single-item", stage], pipeline)
         seconds = time.perf_counter() - began
         print(f"{events:,} events, {stage}: {seconds:.0f} s, {memory['bytes'] / 1e9:.2f} GB", flush=True)
-        yield {"events": events, "stage": stage, "seconds": seconds, "peak_bytes": memory["bytes"]}
+        told = {"seconds": seconds, "peak_bytes": memory["bytes"]}
+        yield {"events": events, "items": items, "stage": stage, **told}
 
 
 @contextmanager
@@ -164,19 +170,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=float, nargs="+", default=[1e6, 5e6, 20e6], help="(1e6 5e6 20e6)")
+    parser.add_argument("--items", type=float, help=f"(one for {PER_ITEM} events)")
     parser.add_argument("--into", type=Path, default=ROOT / ".scale", help="a folder for all of it")
     asked = parser.parse_args()
-    before = read_json(REPORT)["stages"] if REPORT.exists() else []
-    rows = [row for row in before if row["events"] not in asked.events]
+    rows = read_json(REPORT)["stages"] if REPORT.exists() else []
     for events in map(int, asked.events):
-        folder = asked.into.resolve() / str(events)
+        items = int(asked.items or events // PER_ITEM)
+        folder = asked.into.resolve() / f"{events}-{items}"
         folder.mkdir(parents=True, exist_ok=True)
-        pipeline = laid_out(folder, made(folder, events))
-        rows += measured(pipeline, events)
-        table = pd.DataFrame(rows)
+        pipeline = laid_out(folder, made(folder, events, items))
+        rows = [row for row in rows if (row["events"], row["items"]) != (events, items)]
+        rows += measured(pipeline, events, items)
+        table = pd.DataFrame(rows).query(f"items == events // {PER_ITEM}")
         write_json(REPORT, {"stages": rows, "exponents": exponents(table)})
-        save(growth(table), REPORT.with_suffix(".png"))
-    print(json.dumps(exponents(pd.DataFrame(rows)), indent=2))
+        if len(table):
+            save(growth(table), REPORT.with_suffix(".png"))
 
 
 if __name__ == "__main__":

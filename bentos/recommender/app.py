@@ -59,27 +59,23 @@ class Service:
 
     async def recommend(self, request: Request[bodies.Recommend]) -> Reply:
         body, live = request.body, self.live
-        now, told = self._now(body.context.now), body.context.columns
-        if told:
-            try:
-                live.recommender.check_context(told)
-            except ContextError as error:
-                raise RequestError(422, f"context.columns: {error}") from error
-        context = tuple(sorted(told.items()))
+        now, context = self._now(body.context.now), _told(live, body.context)
         ask = Ask(body.user_id, body.k, body.page, body.exclude, body.explain, now, context)
         return await self._answered(live, ask)
 
     async def batch(self, request: Request[bodies.Batch]) -> Reply:
-        body, live, now = request.body, self.live, self._now(None)
-        asks = [Ask(user_id, body.k, now=now) for user_id in body.user_ids]
+        body, live = request.body, self.live
+        now, context = self._now(body.context.now), _told(live, body.context)
+        asks = [Ask(user_id, body.k, now=now, context=context) for user_id in body.user_ids]
         answers = await asyncio.gather(*(self._answered(live, ask) for ask in asks))
         lists = b",".join(answer.content for answer in answers)
         return Reply(b'{"lists":[' + lists + b"]}", release=live.id)
 
     async def interests(self, request: Request[bodies.Interests]) -> Reply:
         body, live = request.body, self.live
-        now, deadline = self._now(None) or live.now(), self.settings.deadline_ms / 1000
-        ask = Ask("", body.k, explain=body.explain)
+        now = self._now(body.context.now)
+        now, deadline = live.now() if now is None else now, self.settings.deadline_ms / 1000
+        ask = Ask("", body.k, explain=body.explain, context=_told(live, body.context))
         answer = live.interests(ask, body.items, body.categories, now, deadline)
         return _shaped(live, ask, answer)
 
@@ -209,6 +205,16 @@ def app_of(service: Service) -> App:
     routes |= {("GET", path): route for path, route in told.items()}
     settings = service.settings
     return App(routes | files.routes(), settings.max_body, settings.access_share)
+
+
+def _told(live: Live, context: bodies.Context) -> tuple[tuple[str, str | float], ...]:
+    """Columns that the page tells, in one order; RequestError where one is none of the release's."""
+    if context.columns:
+        try:
+            live.recommender.check_context(context.columns)
+        except ContextError as error:
+            raise RequestError(422, f"context.columns: {error}") from error
+    return tuple(sorted(context.columns.items()))
 
 
 def _shaped(live: Live, ask: Ask, answer: Answer) -> Reply:

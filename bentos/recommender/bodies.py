@@ -45,6 +45,9 @@ class Context(_Body):
     )
 
 
+NOTHING = Context(now=None, columns={})
+
+
 class Recommend(_Body):
     """Ordered items for a user."""
 
@@ -53,7 +56,7 @@ class Recommend(_Body):
     user_id: Id
     k: K = 20
     page: int = Field(0, ge=0, lt=MOST_PAGES, description="0 is the first; pages do not overlap.")
-    context: Context = Context(now=None, columns={})
+    context: Context = NOTHING
     exclude: tuple[Id, ...] = Field((), max_length=MOST_IDS, description="Items that are not wanted.")
     explain: bool = Field(False, description="Say of each item why it is there.")
 
@@ -84,6 +87,7 @@ class Interests(_Body):
         (), max_length=MOST_EVENTS, description="Its most popular items stand for a category."
     )
     k: K = 20
+    context: Context = NOTHING
     explain: bool = False
 
 
@@ -119,6 +123,7 @@ class Batch(_Body):
 
     user_ids: tuple[Id, ...] = Field(min_length=1, max_length=MOST_USERS)
     k: K = 20
+    context: Context = NOTHING
 
 
 class Swap(_Body):

@@ -1,61 +1,81 @@
-"""Each known user's list, made with the release: the answer where nothing can be computed, by one lookup."""
+"""Known users' lists, made with the release: the answer where nothing can be computed, by one lookup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from tqdm import tqdm
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.pipeline import Recommender
-from recsys.types import Candidates
+from recsys.types import Candidates, Interactions
 
 LISTS = "lists.npz"
 """File beside the recommender's own that holds them."""
-USERS = 64
+AT_ONCE = 64
 """Users that are answered at once."""
 
 
-def make_lists(recommender: Recommender) -> Candidates:
-    """Each known user's ranked list at the release's own moment, as long as the re-ranker's pool.
+@dataclass(frozen=True)
+class Lists:
+    """``ranked`` lists of ``users`` (n,) int64, rows of the vocabulary, ascending."""
 
-    So whoever re-ranks it shows what would be shown to a user who has done nothing since.
-    """
-    n, k = len(recommender.catalogue.users), recommender.reranking.pool
-    lists = Candidates.none(n, k)
-    for start in tqdm(range(0, n, USERS), desc="Lists", unit_scale=USERS, unit=" users", disable=None):
-        rows = np.arange(start, min(start + USERS, n))
-        requests = recommender.requests(rows)
-        ranked = recommender.rank(requests, recommender.recall(requests))
-        lists.items[rows], lists.scores[rows] = ranked.items[:, :k], ranked.scores[:, :k]
-    return lists
+    users: np.ndarray
+    ranked: Candidates
 
+    @classmethod
+    def of(cls, recommender: Recommender, most: int | None = None) -> Self:
+        """Lists at the release's own moment, as long as the re-ranker's pool, for ``most`` users or all.
 
-def save_lists(lists: Candidates, path: Path) -> None:
-    """Write one ``.npz``."""
-    write_arrays(path, {"items": lists.items.astype(np.int32), "scores": lists.scores})
+        So whoever re-ranks one shows what would be shown to a user who has done nothing since. Of more users
+        than ``most`` those have one who were there last.
+        """
+        users, k = _newest(recommender.past, most), recommender.reranking.pool
+        ranked = Candidates.none(len(users), k)
+        starts = range(0, len(users), AT_ONCE)
+        for start in tqdm(starts, desc="Lists", unit_scale=AT_ONCE, unit=" users", disable=None):
+            rows = slice(start, start + AT_ONCE)
+            requests = recommender.requests(users[rows])
+            best = recommender.rank(requests, recommender.recall(requests))
+            ranked.items[rows], ranked.scores[rows] = best.items[:, :k], best.scores[:, :k]
+        return cls(users, ranked)
 
+    def packed(self) -> Iterator[bytes]:
+        """Each list as a store keeps it."""
+        for items, scores in zip(self.ranked.items.astype(np.int32), self.ranked.scores, strict=True):
+            yield items.tobytes() + scores.tobytes()
 
-def load_lists(path: Path) -> Candidates:
-    """Read what `save_lists` wrote."""
-    arrays = read_arrays(path)
-    return Candidates(arrays["items"], arrays["scores"])
+    def save(self, path: Path) -> None:
+        """Write one ``.npz``."""
+        items = self.ranked.items.astype(np.int32)
+        write_arrays(path, {"users": self.users, "items": items, "scores": self.ranked.scores})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        arrays = read_arrays(path)
+        users = arrays.get("users", np.arange(len(arrays["items"])))  # older releases have all of them
+        return cls(users, Candidates(arrays["items"], arrays["scores"]))
 
 
 def lists_in(path: Path, recommender: Recommender) -> Iterator[tuple[str, bytes]]:
-    """Each user's id and list, as a store keeps it, of what `save_lists` wrote."""
-    return zip(recommender.catalogue.users.ids.tolist(), packed(load_lists(path)), strict=True)
+    """Users' ids and lists, as a store keeps them, of what `Lists.save` wrote."""
+    lists = Lists.load(path)
+    return zip(recommender.catalogue.users.decode(lists.users).tolist(), lists.packed(), strict=True)
 
 
-def packed(lists: Candidates) -> Iterator[bytes]:
-    """Each user's list as a store keeps it."""
-    for items, scores in zip(lists.items.astype(np.int32), lists.scores, strict=True):
-        yield items.tobytes() + scores.tobytes()
+def _newest(past: Interactions, most: int | None) -> np.ndarray:
+    """Rows of the ``most`` users who were there last, ascending."""
+    last = np.full(past.n_users, np.iinfo(np.int64).min)
+    np.maximum.at(last, past.user_idx, past.timestamp)
+    return np.sort(np.argsort(last, kind="stable")[::-1][:most])
 
 
 def unpacked(stored: Sequence[bytes]) -> Candidates:
-    """The lists that `packed` made bytes of."""
+    """The lists that `Lists.packed` made bytes of."""
     halves = np.stack([np.frombuffer(each, dtype=np.int32).reshape(2, -1) for each in stored])
     return Candidates(halves[:, 0].astype(np.int64), halves[:, 1].view(np.float32))

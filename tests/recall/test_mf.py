@@ -48,6 +48,18 @@ def test_scores_are_products_of_factors():
     assert np.allclose(found.scores[0], exact, atol=1e-6)
 
 
+def test_an_index_finds_what_comparing_all_finds(tmp_path):
+    rng, n = np.random.default_rng(0), 6000
+    users, items = rng.integers(300, size=n).astype(np.int32), rng.integers(200, size=n).astype(np.int32)
+    train = Interactions(users, items, np.arange(n), np.ones(n, np.float32), {}, 300, 200)
+    flat, hnsw = (MfRecall(factors=8, ann=kind).fit(train) for kind in ("flat", "hnsw"))
+    asked = Requests.of(np.arange(300), train, 0)
+    every, found = flat.recall(asked, 10).items, hnsw.recall(asked, 10).items
+    assert np.mean([np.isin(mine, best).mean() for mine, best in zip(found, every, strict=True)]) > 0.95
+    hnsw.save(tmp_path)
+    np.testing.assert_array_equal(MfRecall.load(tmp_path).recall(asked, 10).items, found)
+
+
 def test_similar_items_are_of_the_block_and_never_the_item_itself():
     found = MfRecall(regularization=0.01, factors=4).fit(blocks()).similar(np.arange(16), 5)
     assert (found.items // 8 == (np.arange(16) // 8)[:, None]).all()

@@ -131,6 +131,31 @@ def test_the_service_takes_it(client, ours):
     assert phone != nothing
     assert [scores(columns=PHONE), scores()] == [phone, nothing]  # from the cache
     assert scores(columns={"device": True}) == nothing  # a word that nobody has
-    refused = client.post("/recommend", json={"user_id": "u3", "context": {"columns": {"colour": "red"}}})
+
+
+def test_so_do_several_at_once_and_somebody_new(client, ours):
+    def scores(path, answers, **asked):
+        told = client.post(path, json={"k": 5, **asked})
+        assert told.status_code == 200, told.text
+        return [item["score"] for each in answers(told.json()) for item in each["items"]]
+
+    for path, answers, asked in (
+        ("/batch", lambda told: told["lists"], {"user_ids": ["u3", "u5"]}),
+        ("/interests", lambda told: [told], {"items": [str(ours.catalogue.items.ids[0])]}),
+    ):
+        phone = scores(path, answers, **asked, context={"now": ours.now, "columns": PHONE})
+        assert phone != scores(path, answers, **asked, context={"now": ours.now})
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/recommend", {"user_id": "u3"}),
+        ("/batch", {"user_ids": ["u3"]}),
+        ("/interests", {"categories": ["topic 1"]}),
+    ],
+)
+def test_a_context_that_nobody_knows_is_refused(client, path, asked):
+    refused = client.post(path, json={**asked, "context": {"columns": {"colour": "red"}}})
     assert refused.status_code == 422
     assert "there is no context 'colour', only device, region" in refused.json()["error"]

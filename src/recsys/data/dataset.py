@@ -208,12 +208,21 @@ def _plain(column: pa.ChunkedArray) -> Any:
     return pd.Series(column.to_pylist(), dtype=object)
 
 
+def _repeated(column: pa.ChunkedArray) -> np.ndarray:
+    """Numbers; or few texts of many rows, each of them one object, None where nothing is told."""
+    if pa.types.is_floating(column.type):
+        return np.asarray(column.to_numpy())
+    codes = column.combine_chunks().dictionary_encode()
+    words = np.array([*codes.dictionary.to_pylist(), None], dtype=object)
+    return np.asarray(words[codes.indices.fill_null(len(words) - 1).to_numpy()])
+
+
 def _read_events(path: Path, users: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     table = pq.read_table(path)
-    events = table.to_pandas()
-    for name in table.column_names:
-        if name.startswith(columns.CONTEXT_PREFIX):
-            events[name] = _plain(table[name])
+    told = [name for name in table.column_names if name.startswith(columns.CONTEXT_PREFIX)]
+    events = table.drop_columns(told).to_pandas()
+    for name in told:
+        events[name] = _repeated(table[name])
     for id_column, idx_column, entities in (
         (columns.USER_ID, columns.USER_IDX, users),
         (columns.ITEM_ID, columns.ITEM_IDX, items),

@@ -98,6 +98,21 @@ class Judge:
         inside = {name: mask[drawn] for name, mask in self.slices.items()}
         return replace(self, rows=self.rows[drawn], n_relevant=self.n_relevant[drawn], slices=inside)
 
+    def among(self, n: int, seed: int) -> Self:
+        """Judge as if there were only ``n`` users, drawn by ``seed`` from the judged, then from the others.
+
+        The past is theirs alone: what is tried on it costs no more, however many users there are.
+        """
+        past = self.fold.past
+        if n >= past.n_users:
+            return self
+        judged = self.sample(n, seed)
+        others = np.setdiff1d(np.arange(past.n_users), self.users)
+        chosen = np.zeros(past.n_users, dtype=bool)
+        chosen[judged.users] = True
+        chosen[np.random.default_rng(seed).permutation(others)[: n - len(judged)]] = True
+        return replace(judged, fold=replace(self.fold, past=past[chosen[past.user_idx]]))
+
     @property
     def users(self) -> np.ndarray:
         """Row numbers of the judged users, (n,) int64."""

@@ -42,7 +42,12 @@ class FactorizationMachine(nn.Module):
         ``met`` (b, length) are items that count ``weights`` (b, length); ``features`` hold all columns.
         """
         last = nn.functional.embedding_bag(
-            met, self.met.weight, per_sample_weights=weights, mode="sum", padding_idx=PADDING
+            met,
+            self.met.weight,
+            per_sample_weights=weights,
+            mode="sum",
+            padding_idx=PADDING,
+            sparse=self.met.sparse,
         )
         known = self.user_vectors(users, features) + last
         return nn.functional.pad(known, (0, 1), value=1.0), self.item_vectors(items, features)

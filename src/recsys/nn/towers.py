@@ -23,9 +23,13 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
+LARGE = 50_000
+"""From so many items on a step changes only the vectors that its batch reads (`recsys.train.optimizers`)."""
+
+
 def id_embedding(n_items: int, embedding_dim: int) -> nn.Embedding:
     """Vectors of ``n_items``, rows 1 and on, of about unit length; row 0 stays zero."""
-    table = nn.Embedding(n_items + 1, embedding_dim, padding_idx=PADDING)
+    table = nn.Embedding(n_items + 1, embedding_dim, padding_idx=PADDING, sparse=n_items >= LARGE)
     nn.init.normal_(table.weight, std=embedding_dim**-0.5)
     with torch.no_grad():
         table.weight[PADDING].zero_()

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
-from recsys.recall.seen import best_unseen_products
+from recsys.recall.ann import Kind, Search
 from recsys.recall.vectors import (
     By,
     Measure,
@@ -28,7 +28,8 @@ class MfRecall:
 
     A pair that met has confidence ``alpha``, every other one 1. ``by``:
 
-    - ``u2i``: the exact top ``k`` of the user's factors · items' factors;
+    - ``u2i``: the top ``k`` of the user's factors · items' factors, found as ``ann`` says
+      (`recsys.recall.ann.Search`); ``flat`` is exact;
     - ``i2i``: of each of the last ``n_last`` items the ``k_similar`` most similar by ``measure``, summed;
     - ``u2u``: the last ``n_last`` items of the ``k_similar`` most similar users, summed.
 
@@ -48,6 +49,7 @@ class MfRecall:
     k_similar: int = 100
     n_last: int = 50
     decay: float = 0.1
+    ann: Kind = "flat"
 
     def fit(self, train: Interactions, start: WarmStart[Self] | None = None) -> Self:
         """Factorize ``train``; with ``start`` from its factors on, so that few iterations will do."""
@@ -82,13 +84,15 @@ class MfRecall:
             n_last=self.n_last,
             decay=self.decay,
         )
-        return self._use(model.user_factors, model.item_factors, tables)
+        self._use(model.user_factors, model.item_factors, tables)
+        self.search_ = Search.of(self.item_factors_, self.unmet_, self.ann)
+        return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
         if self.neighbours_ is not None:
             return self.neighbours_.recall(requests, k)
         factors = np.where(requests.users[:, None] == PAD, np.float32(0), self.user_factors_[requests.users])
-        return best_unseen_products(factors, self.item_factors_, self.unmet_, requests.seen, k)
+        return self.search_.best_unseen(factors, requests.seen, k)
 
     def similar(self, items: np.ndarray, k: int) -> Candidates:
         """Return the ``k`` items of largest cosine to each of ``items``; none for PAD and the never met."""
@@ -99,15 +103,17 @@ class MfRecall:
         write_json(folder / "params.json", params)
         write_arrays(folder / "factors.npz", {"users": self.user_factors_, "items": self.item_factors_})
         save_neighbours(folder, self.neighbours_)
+        self.search_.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         arrays = read_arrays(folder / "factors.npz")
         channel = cls(**read_json(folder / "params.json"))
-        return channel._use(arrays["users"], arrays["items"], load_neighbours(folder, channel.by))
+        channel._use(arrays["users"], arrays["items"], load_neighbours(folder, channel.by))
+        channel.search_ = Search.load(folder, channel.item_factors_, channel.unmet_, channel.ann)
+        return channel
 
-    def _use(self, user_factors: np.ndarray, item_factors: np.ndarray, tables: Neighbours | None) -> Self:
+    def _use(self, user_factors: np.ndarray, item_factors: np.ndarray, tables: Neighbours | None) -> None:
         self.user_factors_, self.item_factors_, self.neighbours_ = user_factors, item_factors, tables
         # ALS leaves zeros where there is nothing to learn from.
         self.unmet_ = np.flatnonzero(~item_factors.any(axis=1))
-        return self

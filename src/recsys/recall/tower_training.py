@@ -197,8 +197,8 @@ class Examples:
         arrays |= self.inputs.of_items(items)
         arrays[ITEM_ROWS] = self.inputs.rows[items]
         if draws.logq_correction:
-            expected = len(rows) * self.share + draws.uniform_negatives / len(self.met)
-            arrays[LOG_Q] = np.log(expected[items]).astype(np.float32)
+            expected = len(rows) * self.share[items] + draws.uniform_negatives / len(self.met)
+            arrays[LOG_Q] = np.log(expected).astype(np.float32)
         return _tensors(arrays)
 
     def _held_back(self, history: Histories, rng: np.random.Generator) -> Histories:

@@ -110,6 +110,10 @@ class TwoTowerRecall:
         known = self.inputs_.known(requests.users, inputs)
         return np.where(known[:, None], self.user_tower_.vectors(inputs), np.float32(0))
 
+    def nearest(self, vectors: np.ndarray, requests: Requests, k: int) -> Candidates:
+        """Top ``k`` for ``vectors`` (n, embedding_dim) of who asks, without what the histories hold."""
+        return self.search_.best_unseen(vectors, requests.seen, k)
+
     def history_weights(self, requests: Requests) -> np.ndarray:
         """Tell what the user tower's heads give to the last items, newest first.
 
@@ -161,4 +165,4 @@ class TwoTowerRecall:
         return self
 
     def _answer(self, requests: Requests, k: int) -> Candidates:
-        return self.search_.best_unseen(self.user_vectors(requests), requests.seen, k)
+        return self.nearest(self.user_vectors(requests), requests, k)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from recsys.artifacts import read_arrays, write_arrays
+from recsys.train.optimizers import Optimizers
 
 FOLDER = "RECSYS_CHECKPOINTS"
 """Variable of the environment: a folder in which checkpoints outlive their process."""
@@ -45,27 +46,34 @@ class Checkpoint:
     def due(self) -> bool:
         return time.monotonic() - self.made >= EVERY
 
-    def keep(self, at: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def keep(self, at: Progress, model: nn.Module, optimizers: Optimizers) -> None:
         """Write all that goes on from here needs; the file is the old one or the new, never half of it."""
         arrays = {MODEL + name: each.numpy() for name, each in model.state_dict().items()}
-        for number, state in optimizer.state_dict()["state"].items():
-            arrays |= {f"{OPTIMIZER}{number}/{name}": each.numpy() for name, each in state.items()}
+        for which, optimizer in enumerate(optimizers):
+            for number, state in optimizer.state_dict()["state"].items():
+                place = f"{OPTIMIZER}{which}/{number}/"
+                arrays |= {place + name: torch.as_tensor(each).numpy() for name, each in state.items()}
         write_arrays(self.path, {**arrays, AT: np.array(json.dumps(asdict(at)))})
         self.made = time.monotonic()
 
-    def restored(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Put model and optimizer in the state that was kept; where none was, nothing changes."""
+    def restored(self, model: nn.Module, optimizers: Optimizers) -> Progress:
+        """Put model and optimizers in the state that was kept; where none was, nothing changes."""
         if not self.path.exists():
             return Progress()
         arrays = {name: each.copy() for name, each in read_arrays(self.path).items()}
         at = Progress(**json.loads(str(arrays.pop(AT))))
-        state: dict[int, dict[str, torch.Tensor]] = {}
+        states: list[dict[int, dict[str, torch.Tensor | int]]] = [{} for _ in optimizers]
         for name in [name for name in arrays if name.startswith(OPTIMIZER)]:
-            number, what = name.removeprefix(OPTIMIZER).split("/")
-            state.setdefault(int(number), {})[what] = torch.from_numpy(arrays.pop(name))
+            which, number, what = name.removeprefix(OPTIMIZER).split("/")
+            value = arrays.pop(name)
+            plain = value.dtype.kind == "i"  # SparseAdam counts its steps in Python's numbers
+            states[int(which)].setdefault(int(number), {})[what] = (
+                value.item() if plain else torch.from_numpy(value)
+            )
         learned = {name.removeprefix(MODEL): torch.from_numpy(each) for name, each in arrays.items()}
         model.load_state_dict(learned)
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         return at
 
 

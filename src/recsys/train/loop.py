@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from recsys.train.checkpoints import Checkpoint, Progress, kept_checkpoint
+from recsys.train.optimizers import Optimizers
 from recsys.train.processes import Team, in_processes
 
 Batch = Mapping[str, Tensor]
@@ -82,7 +83,7 @@ def fit(
     threads: int = 1,
     processes: int = 1,
 ) -> list[Row]:
-    """Train ``model`` in place with AdamW; one row an epoch: epoch, loss (mean over batches), valid metrics.
+    """Train ``model`` in place; one row an epoch: epoch, loss (mean over batches), valid metrics.
 
     ``schedule`` maps the share of the training done to a factor of ``learning_rate``. ``validate``
     is called after each epoch with the model in eval mode. Of ``processes`` each takes every n-th batch, and
@@ -94,11 +95,9 @@ def fit(
     """
     if min(threads, processes) > 1:
         raise ValueError(f"{processes} processes have one thread each, not {threads}")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=regularization, fused=True
-    )
+    optimizers = Optimizers(model, learning_rate, regularization)
     training = _Training(
-        model, batches, loss, optimizer, epochs, learning_rate, schedule or (lambda _: 1.0), validate, seed
+        model, batches, loss, optimizers, epochs, learning_rate, schedule or (lambda _: 1.0), validate, seed
     )
     with reproducible(seed, threads), kept_checkpoint(training.mark, processes) as kept:
         if processes == 1:
@@ -117,7 +116,7 @@ class _Training:
     model: nn.Module
     batches: Batches
     loss: Callable[[nn.Module, Batch], Tensor]
-    optimizer: torch.optim.Optimizer
+    optimizers: Optimizers
     epochs: int
     learning_rate: float
     schedule: Callable[[float], float]
@@ -128,7 +127,7 @@ class _Training:
         """Tell this training from others: by its first weights, its first and last batch, and its numbers."""
         n, first = len(self.batches), self.batches(0)
         told = [self.model.state_dict(), *(first(number) for number in {0, n - 1} if n)]
-        numbers = (n, self.epochs, self.seed, processes, self.optimizer)
+        numbers = (n, self.epochs, self.seed, processes, self.optimizers)
         digest = sha256(repr(numbers).encode())
         for tensors in told:
             for name in sorted(tensors):
@@ -142,14 +141,14 @@ class _Training:
 
     def run(self, team: Team, kept: Checkpoint | None) -> list[Row]:
         """All epochs, from the checkpoint on if one was ``kept``; rows, in the first process with metrics."""
-        at = Progress() if kept is None else kept.restored(self.model, self.optimizer)
+        at = Progress() if kept is None else kept.restored(self.model, self.optimizers)
         for epoch in range(at.epoch, self.epochs):
             self._epoch(epoch, at, team, kept)
             found = self._validated() if team.rank == 0 else {}
             row = {"epoch": epoch, "loss": at.loss / max(at.step, 1), **found}
             at = Progress(epoch + 1, rows=[*at.rows, row])
             if kept is not None and team.rank == 0:
-                kept.keep(at, self.model, self.optimizer)
+                kept.keep(at, self.model, self.optimizers)
         return at.rows
 
     def _epoch(self, epoch: int, at: Progress, team: Team, kept: Checkpoint | None) -> None:
@@ -161,19 +160,17 @@ class _Training:
             # Drawn anew for each step: what is drawn does not depend on where training was interrupted.
             torch.manual_seed(_drawn(self.seed, epoch, step, team.rank))
             rate = self.learning_rate * self.schedule((epoch * steps + step + 1) / (self.epochs * steps))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
             value = self.loss(self.model, batch((step * team.size + team.rank) % n))
-            self.optimizer.zero_grad()
+            self.optimizers.zero_grad()
             torch.autograd.backward(value)
             mean = team.mean(value, self.model)
             if not np.isfinite(mean):
                 raise FloatingPointError(f"loss is {mean} at epoch {epoch}, step {step}")
-            self.optimizer.step()
+            self.optimizers.step(rate)
             at.loss, at.step = at.loss + mean, step + 1
             shown.update()
             if kept is not None and team.rank == 0 and kept.due:
-                kept.keep(at, self.model, self.optimizer)
+                kept.keep(at, self.model, self.optimizers)
         shown.close()
 
     def _validated(self) -> Mapping[str, float]:

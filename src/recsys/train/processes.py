@@ -40,6 +40,12 @@ class Team:
         if self.size == 1:
             return float(loss.item())
         learned = [each for each in network.parameters() if each.requires_grad]
+        tables = [each for each in learned if each.grad is not None and each.grad.is_sparse]
+        for each in tables:
+            rows = each.grad.coalesce()  # type: ignore[union-attr]
+            distributed.all_reduce(rows)
+            each.grad = rows / self.size
+        learned = [each for each in learned if all(each is not table for table in tables)]
         own = [torch.zeros_like(each) if each.grad is None else each.grad for each in learned]
         parts = [loss.detach().reshape(1), *own]
         together = torch.cat([part.reshape(-1) for part in parts])
