@@ -23,6 +23,7 @@ CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
+OWN_DATA = ROOT / "docs" / "own-data.md"
 PRESETS = ("complete-journey", "news")
 """Each has a page of its own."""
 BENCHMARKS = ROOT / "reports" / "benchmarks"
@@ -190,6 +191,24 @@ def preset(name: str) -> str:
     return "\n\n".join([f"{counted}{took}.", *tables])
 
 
+def scale() -> str:
+    """Seconds and gigabytes of each stage by how many events there are."""
+    run = read_json(BENCHMARKS / "scale.json")
+    rows = pd.DataFrame(run["stages"]).assign(stage=lambda each: each["stage"].str.split("@").str[0])
+    sizes = rows[["events", "items"]].drop_duplicates().sort_values("events").itertuples(index=False)
+    named = {f"{size.events / 1e6:g} M events, {size.items:,} items": tuple(size) for size in sizes}
+    lines = [f"| stage | {' | '.join(named)} | grows by |", "| --- |" + " ---: |" * (len(named) + 1)]
+    cells = {
+        (row.stage, (row.events, row.items)): f"{row.seconds:,.0f} s, {row.peak_bytes / 1e9:.1f} GB"
+        for row in rows.itertuples()
+    }
+    powers = {name.split("@")[0]: f"events^{power:.2f}" for name, power in run["exponents"].items()}
+    for stage in dict.fromkeys(rows["stage"]):
+        told = [cells.get((stage, size), "") for size in named.values()]
+        lines.append(f"| {stage} | {' | '.join(told)} | {powers.get(stage, '')} |")
+    return "\n".join(lines)
+
+
 BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     README: {
         "results": results,
@@ -203,6 +222,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     CAPACITY: capacity_tables.CAPACITY,
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
+    OWN_DATA: {"scale": scale},
     MODELS: {"sizes": sizes, "ann": ann},
     **{ROOT / "docs" / f"{name}.md": {name: partial(preset, name)} for name in PRESETS},
 }

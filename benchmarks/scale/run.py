@@ -33,6 +33,8 @@ sys.path[:0] = [str(ROOT / "notebooks")]
 from preset import lay_out  # noqa: E402
 
 from recsys.artifacts import read_json, write_json  # noqa: E402
+from recsys.data.spec import FILE_NAME, DatasetSpec  # noqa: E402
+from recsys.drafting import preset  # noqa: E402
 from recsys.parameters import overridden  # noqa: E402
 from recsys.plots import save  # noqa: E402
 from recsys.plots.style import Picture, panels, styled  # noqa: E402
@@ -40,6 +42,8 @@ from recsys.plots.style import Picture, panels, styled  # noqa: E402
 REPORT = ROOT / "reports" / "benchmarks" / "scale.json"
 PER_USER, PER_ITEM = 20, 100
 """Events."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+"""What has threads is told so by its parameters; those of libraries would wait for each other."""
 EVERY = 0.2
 """Seconds between two looks at memory."""
 CHANGED: dict[str, Any] = {
@@ -61,9 +65,9 @@ def made(folder: Path, events: int, items: int) -> Path:
         size = ["--users", events // PER_USER, "--articles", items, "--shown", events]
         run(["recsys", "data", "example", str(data), *map(str, size), "--parquet"], folder)
         run(["recsys", "data", "init", str(data)], folder)
-        spec = yaml.safe_load((data / "dataset.yaml").read_text())
+        spec = yaml.safe_load((data / FILE_NAME).read_text())
         spec["interactions"]["positive"] = "all"
-        (data / "dataset.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+        (data / FILE_NAME).write_text(yaml.safe_dump(spec, sort_keys=False))
     return data
 
 
@@ -73,7 +77,7 @@ def laid_out(folder: Path, data: Path) -> Path:
     os.chdir(ROOT)
     lay_out(pipeline, None, pipeline / ".dvc" / "cache")
     params = yaml.safe_load((pipeline / "params.yaml").read_text())
-    drafted = yaml.safe_load((folder / "params.news.yaml").read_text())
+    drafted = yaml.safe_load(preset(data, DatasetSpec.read(data / FILE_NAME)))
     params = overridden(overridden(params, drafted), CHANGED)
     params["data"]["dataset"] = str(data)
     (pipeline / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -83,11 +87,9 @@ def laid_out(folder: Path, data: Path) -> Path:
 
 
 def stages(pipeline: Path) -> Sequence[str]:
-    """Names of all, in the order in which they need each other."""
-    listed = subprocess.run(
-        ["dvc", "repro", "--dry"], cwd=pipeline, env=environment(), check=True, capture_output=True, text=True
-    )
-    return [line.split("'")[1] for line in listed.stdout.splitlines() if line.startswith("Running stage")]
+    """Names of all, in the order of dvc.yaml, in which they need each other."""
+    listing = ["dvc", "stage", "list", "--name-only"]
+    return subprocess.check_output(listing, cwd=pipeline, env=environment(), text=True).split()
 
 
 def measured(pipeline: Path, events: int, items: int) -> Iterator[dict[str, Any]]:
@@ -128,7 +130,7 @@ def held(process: psutil.Process) -> float:
 
 
 def run(command: Sequence[str], folder: Path) -> None:
-    """As in a stage: one thread; what it says is shown where it fails."""
+    """In ``folder``; what it says is shown where it fails."""
     ended = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     if ended.returncode:
         raise SystemExit(f"{' '.join(command)}: {(ended.stdout + ended.stderr)[-3000:]}")
@@ -136,7 +138,7 @@ def run(command: Sequence[str], folder: Path) -> None:
 
 def environment() -> dict[str, str]:
     here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": here, "PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "0"}
+    return os.environ | {"PATH": here, "PYTHONPATH": str(ROOT / "src")} | ONE_THREAD
 
 
 @styled

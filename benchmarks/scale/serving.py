@@ -43,7 +43,8 @@ def main() -> None:
     rows = []
     for number in range(arguments.rounds):
         for name, folder in folders.items():
-            rows.append({"release": name, **measured(folder, asks[name], arguments.seconds)})
+            found = measured(folder, releases[name].id, asks[name], arguments.seconds)
+            rows.append({"release": name, **found})
             print(f"round {number + 1}: {rows[-1]}", flush=True)
     medians = pd.DataFrame(rows).groupby("release")[list(MEASURED)].median()
     there = {
@@ -76,10 +77,15 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measured(releases: Path, asks: list[bytes], seconds: float) -> dict[str, Any]:
+def measured(releases: Path, id_: str, asks: list[bytes], seconds: float) -> dict[str, Any]:
     """What one worker is asked, once it has been asked for a while."""
     with TemporaryDirectory() as store:
-        told = {"RECSYS_RELEASES": str(releases.resolve()), "RECSYS_STORE": store, "RECSYS_CACHE_MB": "0"}
+        told = {
+            "RECSYS_RELEASES": str(releases.resolve()),
+            "RECSYS_RELEASE": id_,
+            "RECSYS_STORE": store,
+            "RECSYS_CACHE_MB": "0",
+        }
         with served(*SERVICE, told) as server:
             closed(server.port, cycle(asks), CONNECTIONS, seconds)
             alone = closed(server.port, cycle(asks), 1, seconds)

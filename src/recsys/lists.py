@@ -34,6 +34,8 @@ class Lists:
         So whoever re-ranks one shows what would be shown to a user who has done nothing since. Of more users
         than ``most`` those have one who were there last.
         """
+        if most is not None and most < 1:
+            raise ValueError(f"lists of {most} users are none")
         users, k = _newest(recommender.past, most), recommender.reranking.pool
         ranked = Candidates.none(len(users), k)
         starts = range(0, len(users), AT_ONCE)

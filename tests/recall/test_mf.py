@@ -57,7 +57,15 @@ def test_an_index_finds_what_comparing_all_finds(tmp_path):
     every, found = flat.recall(asked, 10).items, hnsw.recall(asked, 10).items
     assert np.mean([np.isin(mine, best).mean() for mine, best in zip(found, every, strict=True)]) > 0.95
     hnsw.save(tmp_path)
-    np.testing.assert_array_equal(MfRecall.load(tmp_path).recall(asked, 10).items, found)
+    loaded = MfRecall.load(tmp_path)
+    assert loaded.search_.index is not None
+    np.testing.assert_array_equal(loaded.recall(asked, 10).items, found)
+
+
+def test_only_who_goes_from_users_to_items_has_an_index(tmp_path):
+    MfRecall(factors=4, by="i2i", ann="hnsw").fit(blocks()).save(tmp_path)
+    assert not (tmp_path / "index.faiss").exists()
+    assert MfRecall.load(tmp_path).search_.index is None
 
 
 def test_similar_items_are_of_the_block_and_never_the_item_itself():

@@ -1,5 +1,7 @@
 """What the page knows when it asks: learned from, told by a request, and the same all the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from app import Service, app_of
@@ -63,6 +65,17 @@ def test_saving_and_loading_keeps_it(news, tmp_path):
     loaded = Dataset.load(tmp_path / "data").events.context
     for name in ("device", "region"):
         assert loaded[name].tolist() == news.events.context[name].tolist()
+
+
+def test_what_is_not_told_stays_untold(news, tmp_path):
+    told = news.events.context["region"].copy()
+    told[::3] = None
+    events = replace(news.events, context={**news.events.context, "region": told})
+    replace(news, events=events).save(tmp_path / "once")
+    loaded = Dataset.load(tmp_path / "once")
+    assert loaded.events.context["region"].tolist() == told.tolist()
+    loaded.save(tmp_path / "twice")
+    assert Dataset.load(tmp_path / "twice").events.context["region"].tolist() == told.tolist()
 
 
 def test_it_moves_scores_and_what_is_not_told_is_unknown(live):

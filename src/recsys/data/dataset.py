@@ -212,7 +212,7 @@ def _repeated(column: pa.ChunkedArray) -> np.ndarray:
     """Numbers; or few texts of many rows, each of them one object, None where nothing is told."""
     if pa.types.is_floating(column.type):
         return np.asarray(column.to_numpy())
-    codes = column.combine_chunks().dictionary_encode()
+    codes = column.dictionary_encode().unify_dictionaries().combine_chunks()
     words = np.array([*codes.dictionary.to_pylist(), None], dtype=object)
     return np.asarray(words[codes.indices.fill_null(len(words) - 1).to_numpy()])
 
@@ -222,7 +222,8 @@ def _read_events(path: Path, users: pd.DataFrame, items: pd.DataFrame) -> pd.Dat
     told = [name for name in table.column_names if name.startswith(columns.CONTEXT_PREFIX)]
     events = table.drop_columns(told).to_pandas()
     for name in told:
-        events[name] = _repeated(table[name])
+        values = _repeated(table[name])
+        events[name] = pd.Series(values, dtype=values.dtype)  # or pandas would make texts of its own kind
     for id_column, idx_column, entities in (
         (columns.USER_ID, columns.USER_IDX, users),
         (columns.ITEM_ID, columns.ITEM_IDX, items),

@@ -101,7 +101,8 @@ class Judge:
     def among(self, n: int, seed: int) -> Self:
         """Judge as if there were only ``n`` users, drawn by ``seed`` from the judged, then from the others.
 
-        The past is theirs alone: what is tried on it costs no more, however many users there are.
+        The past is theirs alone: what is tried on it costs no more, however many users there are. Which items
+        are popular, fresh or new is still told by all.
         """
         past = self.fold.past
         if n >= past.n_users:

@@ -95,7 +95,7 @@ class NextItem(nn.Module):
         self, n_items: int, embedding_dim: int, length: int, blocks: int, heads: int, dropout: float
     ) -> None:
         super().__init__()
-        self.ids = id_embedding(n_items, embedding_dim)
+        self.ids = id_embedding(n_items, embedding_dim, read_whole=True)  # by the softmax over all items
         self.gaps = nn.Embedding(N_GAPS, embedding_dim)
         self.waits = nn.Embedding(N_GAPS, embedding_dim)
         for table in (self.gaps, self.waits):

@@ -24,12 +24,16 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 
 
 LARGE = 50_000
-"""From so many items on a step changes only the vectors that its batch reads (`recsys.train.optimizers`)."""
+"""From so many ids on a step moves only the vectors that its batch reads (`recsys.train.optimizers`)."""
 
 
-def id_embedding(n_items: int, embedding_dim: int) -> nn.Embedding:
-    """Vectors of ``n_items``, rows 1 and on, of about unit length; row 0 stays zero."""
-    table = nn.Embedding(n_items + 1, embedding_dim, padding_idx=PADDING, sparse=n_items >= LARGE)
+def id_embedding(n: int, embedding_dim: int, read_whole: bool = False) -> nn.Embedding:
+    """Vectors of ``n`` ids, rows 1 and on, of about unit length; row 0 stays zero.
+
+    A table that each step reads as a whole is none of the `LARGE` ones.
+    """
+    sparse = n >= LARGE and not read_whole
+    table = nn.Embedding(n + 1, embedding_dim, padding_idx=PADDING, sparse=sparse)
     nn.init.normal_(table.weight, std=embedding_dim**-0.5)
     with torch.no_grad():
         table.weight[PADDING].zero_()

@@ -85,7 +85,7 @@ class MfRecall:
             decay=self.decay,
         )
         self._use(model.user_factors, model.item_factors, tables)
-        self.search_ = Search.of(self.item_factors_, self.unmet_, self.ann)
+        self.search_ = Search.of(self.item_factors_, self.unmet_, self._kind)
         return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
@@ -110,8 +110,13 @@ class MfRecall:
         arrays = read_arrays(folder / "factors.npz")
         channel = cls(**read_json(folder / "params.json"))
         channel._use(arrays["users"], arrays["items"], load_neighbours(folder, channel.by))
-        channel.search_ = Search.load(folder, channel.item_factors_, channel.unmet_, channel.ann)
+        channel.search_ = Search.load(folder, channel.item_factors_, channel.unmet_, channel._kind)
         return channel
+
+    @property
+    def _kind(self) -> Kind:
+        """Of the index: only ``u2i`` searches."""
+        return self.ann if self.by == "u2i" else "flat"
 
     def _use(self, user_factors: np.ndarray, item_factors: np.ndarray, tables: Neighbours | None) -> None:
         self.user_factors_, self.item_factors_, self.neighbours_ = user_factors, item_factors, tables

@@ -111,10 +111,11 @@ class Live:
         event = Event(self.recommender.catalogue.items.ids[0], self.now())
         for ask in asks:
             self.recommend(ask, (event,), steps=[FULL])
-        for step in STEPS:
-            self.recommend(asks[0], (), steps=[step, FALLBACK])
-            if step != TABLES:  # which not every user has; nothing in it is its own
-                self.recommend_all(asks, [() for _ in asks], steps=[step])
+        listed = [ask for ask in asks if self.list_of(ask.user_id) is not None]
+        for step, several in {step: listed if step == TABLES else asks for step in STEPS}.items():
+            for some in (several[:1], several):
+                if some:
+                    self.recommend_all(some, [() for _ in some], steps=[step])
         self.interests(Ask("", explain=True), (), list(self.categories)[:1], self.now())
         self.similar(event.item_id, 1)
 

@@ -85,6 +85,8 @@ def fit(
 ) -> list[Row]:
     """Train ``model`` in place; one row an epoch: epoch, loss (mean over batches), valid metrics.
 
+    ``regularization`` decays weights as AdamW does, but for those of sparse tables (`Optimizers`).
+
     ``schedule`` maps the share of the training done to a factor of ``learning_rate``. ``validate``
     is called after each epoch with the model in eval mode. Of ``processes`` each takes every n-th batch, and
     all make one step of their mean. Where the environment names a folder, RECSYS_CHECKPOINTS, an interrupted
