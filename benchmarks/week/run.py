@@ -1,11 +1,12 @@
 """A simulated week, each of its days trained in full and partially: `python benchmarks/week/run.py`.
 
-Before each day releases are made of all that happened until then: one by `recsys train --mode full`, others by
-`recsys train --mode partial`, which goes on from the one published before, passes the gate (or does not) and is
-published on an S3 server. What is trained from scratch owes some of its worth to what was drawn, and all that
-goes on from it inherits that; so there are as many chains of partial training as ``--seeds``, each from a full
-training of its own. week.ipynb then asks all of them what they would have shown on their day, and writes
-reports/benchmarks/week.json and week.png. Takes about an hour; with ``--resume`` it goes on where it was.
+Before each day releases are made of all that happened until then: one by `recsys train --mode full`, others
+by `recsys train --mode partial`, which goes on from the one published before, passes the gate (or does not)
+and is published on an S3 server. What is trained from scratch owes some of its worth to what was drawn, and
+all that goes on from it inherits that; so there are as many chains of partial training as ``--seeds``, each
+from a full training of its own. week.ipynb then asks all of them what they would have shown on their day,
+and writes reports/benchmarks/week.json and week.png. Takes about an hour; with ``--resume`` it goes on
+where it was.
 """
 
 from __future__ import annotations
