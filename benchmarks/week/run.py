@@ -61,8 +61,9 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         lay_out(folder, None, folder / ".dvc" / "cache")
-        if (ROOT / "data" / "raw").is_dir():
-            shutil.copytree(ROOT / "data" / "raw", folder / "data" / "raw")
+        raw, own = ROOT / "data" / "raw", folder / "data" / "raw"
+        if raw.is_dir() and not own.is_dir():
+            shutil.copytree(raw, own)
 
     def train(self, day: date, mode: str, seed: int, *options: str, **variables: str) -> Trained:
         """Train for ``day``: on all before it, with the day itself as test data."""
