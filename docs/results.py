@@ -23,7 +23,6 @@ CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
-OWN_DATA = ROOT / "docs" / "own-data.md"
 PRESETS = ("complete-journey", "news")
 """Each has a page of its own."""
 BENCHMARKS = ROOT / "reports" / "benchmarks"
@@ -94,24 +93,25 @@ def week() -> str:
     run = read_json(BENCHMARKS / "week.json")
     days = pd.DataFrame(run["days"])
     seconds = days.groupby("mode")["cpu_seconds"].median()
-    lines = ["|  | full | partial | difference |", "| --- | ---: | ---: | ---: |"]
+    lines = ["|  | full | partial | difference | published | difference |", "| --- |" + " ---: |" * 5]
     lines.append(
         f"| seconds of a processor | {seconds['full']:,.0f} | {seconds['partial']:,.0f} | "
-        f"{run['times_as_fast']['cpu_seconds']:.1f} times as fast |"
+        f"{run['times_as_fast']['cpu_seconds']:.1f} times as fast |  |  |"
     )
-    for name, told in run["quality"].items():
-        question, _, system = name.partition(", ")
-        if system == "partial":
+    quality = {tuple(name.split(", ")): told for name, told in run["quality"].items()}
+    for question in dict.fromkeys(question for question, _ in quality):
+        cells = [f"{quality[question, 'partial']['full']:.3f}"]
+        for told in (quality[question, "partial"], quality[question, "published"]):
             interval = f"{told['low']:+.1%} to {told['high']:+.1%}"
-            cells = [f"{told['full']:.3f}", f"{told['value']:.3f}", f"{told['difference']:+.1%} ({interval})"]
-            lines.append(f"| {question} | {' | '.join(cells)} |")
+            cells += [f"{told['value']:.3f}", f"{told['difference']:+.1%} ({interval})"]
+        lines.append(f"| {question} | {' | '.join(cells)} |")
     partial = days[days["mode"] == "partial"]
     first, last = partial["day"].agg(["min", "max"])
     lines += [
         "",
-        f"{first} to {last}: medians of time; means over users, days and {len(run['chains'])} chains of partial "
-        "training, each from a full training of its own, of the lists of those who came back on the day, or "
-        f"within a week of it. The gate let {partial['passed'].sum()} of {len(partial)} partial releases "
+        f"{first} to {last}: medians of time; means over users, days and {len(run['chains'])} chains of "
+        "partial training, each from a full training of its own, of the lists of those who came back on the day, "
+        f"or within a week of it. The gate let {partial['passed'].sum()} of {len(partial)} partial releases "
         "through. The chains alone, ndcg_at_10 within a week: "
         f"{', '.join(f'{each:+.1%}' for each in run['chains'].values())}.",
     ]
@@ -193,24 +193,6 @@ def preset(name: str) -> str:
     return "\n\n".join([f"{counted}{took}.", *tables])
 
 
-def scale() -> str:
-    """Seconds and gigabytes of each stage by how many events there are."""
-    run = read_json(BENCHMARKS / "scale.json")
-    rows = pd.DataFrame(run["stages"]).assign(stage=lambda each: each["stage"].str.split("@").str[0])
-    sizes = rows[["events", "items"]].drop_duplicates().sort_values("events").itertuples(index=False)
-    named = {f"{size.events / 1e6:g} M events, {size.items:,} items": tuple(size) for size in sizes}
-    lines = [f"| stage | {' | '.join(named)} | grows by |", "| --- |" + " ---: |" * (len(named) + 1)]
-    cells = {
-        (row.stage, (row.events, row.items)): f"{row.seconds:,.0f} s, {row.peak_bytes / 1e9:.1f} GB"
-        for row in rows.itertuples()
-    }
-    powers = {name.split("@")[0]: f"events^{power:.2f}" for name, power in run["exponents"].items()}
-    for stage in dict.fromkeys(rows["stage"]):
-        told = [cells.get((stage, size), "") for size in named.values()]
-        lines.append(f"| {stage} | {' | '.join(told)} | {powers.get(stage, '')} |")
-    return "\n".join(lines)
-
-
 BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     README: {
         "results": results,
@@ -224,7 +206,6 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     CAPACITY: capacity_tables.CAPACITY,
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
-    OWN_DATA: {"scale": scale},
     MODELS: {"sizes": sizes, "ann": ann},
     **{ROOT / "docs" / f"{name}.md": {name: partial(preset, name)} for name in PRESETS},
 }
