@@ -107,13 +107,13 @@ def week() -> str:
         lines.append(f"| {question} | {' | '.join(cells)} |")
     partial = days[days["mode"] == "partial"]
     first, last = partial["day"].agg(["min", "max"])
+    chains = ", ".join(f"{each:+.1%}" for each in run["chains"].values())
     lines += [
         "",
         f"{first} to {last}: medians of time; means over users, days and {len(run['chains'])} chains of "
         "partial training, each from a full training of its own, of the lists of those who came back on the "
-        f"day, or within a week of it. The gate let {partial['passed'].sum()} of {len(partial)} partial releases "
-        "through. The chains alone, ndcg_at_10 within a week: "
-        f"{', '.join(f'{each:+.1%}' for each in run['chains'].values())}.",
+        f"day, or within a week of it. The gate let {partial['passed'].sum()} of {len(partial)} partial "
+        f"releases through. The chains alone, ndcg_at_10 within a week: {chains}.",
     ]
     return "\n".join(lines)
 
