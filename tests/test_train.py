@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -167,6 +168,7 @@ def test_processes_share_each_step():
 
 def test_a_process_that_is_killed_changes_nothing_in_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    monkeypatch.setattr(torch.distributed, "init_process_group", late(torch.distributed.init_process_group))
     how = {"epochs": 2, "learning_rate": 0.1, "seed": 5, "processes": 2}
     whole, killed = noisy_line(), noisy_line()
     died, calls = tmp_path / "died", iter(range(10_000))
@@ -181,6 +183,16 @@ def test_a_process_that_is_killed_changes_nothing_in_the_end(tmp_path, monkeypat
     assert fit(killed, Line(), dying, **how) == rows
     assert died.exists()
     assert torch.equal(weights(killed), weights(whole))
+
+
+def late(joins: Callable[..., None]) -> Callable[..., None]:
+    """Who is started again comes a while after the other, who must not look for the dead meanwhile."""
+
+    def join(*given: object, **named: object) -> None:
+        time.sleep(int(os.environ["RANK"]) * int(os.environ["TORCHELASTIC_RESTART_COUNT"]))
+        joins(*given, **named)
+
+    return join
 
 
 class Rows:

@@ -7,6 +7,7 @@ last checkpoint.
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed import distributed_c10d
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -83,8 +85,13 @@ def in_processes(n: int, work: Callable[[Team], T]) -> T:
 
 def _member(work: Callable[[Team], T]) -> T | Exception | None:
     """What one process does; an error is no death, and comes back as what it is."""
-    distributed.init_process_group("gloo")
-    team = Team(distributed.get_rank(), distributed.get_world_size())
+    told = os.environ
+    at = told["MASTER_ADDR"], int(told["MASTER_PORT"])
+    agents = distributed.TCPStore(*at, is_master=False)  # type: ignore[attr-defined]
+    # It outlives those who are started again: they must not read where the dead were listening.
+    attempt = distributed_c10d.PrefixStore(f"attempt {told['TORCHELASTIC_RESTART_COUNT']}", agents)
+    team = Team(int(told["RANK"]), int(told["WORLD_SIZE"]))
+    distributed.init_process_group("gloo", store=attempt, rank=team.rank, world_size=team.size)
     try:
         result = work(team)
     except Exception as error:
