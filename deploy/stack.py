@@ -1,7 +1,7 @@
 """The topology as processes of this machine, until it is interrupted: `make stack`.
 
 Two replicas of the service behind HAProxy, Redis, and S3, on which the live release of artifacts/releases is
-published and which the replicas follow: what compose.yaml runs in containers.
+published and which the replicas follow: what compose.yaml runs in containers, but for Prometheus and Grafana.
 """
 
 from __future__ import annotations

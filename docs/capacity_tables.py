@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ca
 HALF = 0.5
 ASKED = Want(rps=5000, p99_ms=50)
 """What `recsys capacity --rps 5000 --p99-ms 50` asks."""
+PAPER = Want(rps=100_000, p99_ms=50, users=1e8, items=1e7, cores=32, memory_gb=256, price=1.6)
+"""What the paper plan asks, of larger machines."""
 SIZES = {"user": (1e6, 1e8), "item": (1e5, 1e7), "interaction": (1.5e8, 1.5e10)}
 """How many there are in the two columns of the paper table."""
 
@@ -132,9 +135,9 @@ def caches() -> str:
     return table(["replicas", "hash, expected", "measured", "roundrobin, expected", "measured"], rows)
 
 
-def planned() -> str:
+def planned(want: Want = ASKED) -> str:
     """What `recsys capacity --rps 5000 --p99-ms 50` prints."""
-    told = plan(Measured.load(REPORT), ASKED)
+    told = plan(Measured.load(REPORT), want)
     rows = [[name, *map(_number, numbers)] for name, *numbers in told.rows]
     return table(["", "estimate", "from", "to"], rows)
 
@@ -146,6 +149,7 @@ CAPACITY: Mapping[str, Callable[[], str]] = {
     "parts": parts,
     "sizes": sizes,
     "planned": planned,
+    "paper": partial(planned, PAPER),
     "caches": caches,
 }
 """Blocks by name, of each document."""

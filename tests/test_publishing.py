@@ -96,7 +96,9 @@ def test_a_follower_goes_over_and_stays_when_s3_is_away(run, made, s3, tmp_path)
     first, second = made[0.2].id, made[0.3].id
     run("publish", first)
     there = tmp_path / "there"
-    command = [str(BIN / "recsys"), "release", "follow", "--every", "0.1", "--releases", str(there)]
+    (there / ("0" * 12)).mkdir(parents=True)  # pulled long ago
+    options = ["--every", "0.1", "--keep", "2", "--releases", str(there)]
+    command = [str(BIN / "recsys"), "release", "follow", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as follower:
         try:
             assert follower.stderr.readline() == f"{first} is to answer\n"
@@ -105,6 +107,7 @@ def test_a_follower_goes_over_and_stays_when_s3_is_away(run, made, s3, tmp_path)
             s3.stop()
             assert follower.stderr.readline().startswith("nothing has changed here: ")
             assert pointer(there).id == second
+            assert {each.name for each in there.iterdir() if each.is_dir()} == {first, second}
             s3.start()
             told = iter(
                 follower.stderr.readline, f"{second} is to answer\n"

@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 from processes import BUCKET
 
 from recsys import remote as remotes
@@ -41,10 +43,8 @@ def remote(s3, tmp_path):
     return Remote(f"s3://{BUCKET}/{tmp_path.name}")
 
 
-def publish(remote, release) -> Live:
-    before = remote.live()
-    remote.upload(release)
-    return remote.point(release.id, before)
+def publish(remote, release) -> None:
+    remote.publish(release, remote.live())
 
 
 def content(folder):
@@ -118,6 +118,58 @@ def test_of_two_who_publish_at_once_one_is_told(remote, made):
         other.point(second.id, before[1])
     assert remote.live().id == first.id
     assert other.point(second.id, other.live()).ids == (second.id, first.id)
+
+
+def test_a_pointer_that_was_written_though_nobody_heard_of_it_is_no_conflict(remote, made, monkeypatch):
+    release = made("one")
+    remote.upload(release)
+    put = remote._s3.put_object
+
+    def put_object(**told):
+        put(**told)  # arrives, its answer does not
+        return put(**told)  # as botocore asks again by itself
+
+    monkeypatch.setattr(remote._s3, "put_object", put_object)
+    assert remote.point(release.id, Live()).id == release.id
+    assert Remote(remote.url).live().id == release.id
+
+
+def test_a_file_that_breaks_on_its_way_is_fetched_again(remote, made, tmp_path, monkeypatch):
+    release = made("one" * 1000)
+    publish(remote, release)
+    read, broken = StreamingBody.read, []
+
+    def read_half(body, amt=None):
+        if not broken and amt != remotes.LARGEST_MANIFEST:
+            broken.append(body)
+            read(body, 10)
+            raise IncompleteReadError(actual_bytes=10, expected_bytes=3000)
+        return read(body, amt)
+
+    monkeypatch.setattr(StreamingBody, "read", read_half)
+    pulled = remote.pull(release.id, tmp_path / "there")
+    assert broken
+    assert content(pulled.folder) == content(release.folder)
+
+
+def test_a_large_file_goes_in_parts_and_what_is_left_of_one_is_removed(
+    remote, made, s3, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(remotes, "ONE_PART", 1)
+    release = made("large" * 2_000_000)  # two parts of boto3's
+    publish(remote, release)
+    assert content(remote.pull(release.id, tmp_path / "there").folder) == content(release.folder)
+    begun = {"Bucket": BUCKET, "Key": f"{tmp_path.name}/releases/{'0' * 12}/recommender/spec.json"}
+    s3.client().create_multipart_upload(**begun)
+
+    def left():
+        return s3.client().list_multipart_uploads(Bucket=BUCKET, Prefix=tmp_path.name).get("Uploads", [])
+
+    remote.prune(1)
+    assert len(left()) == 1
+    monkeypatch.setattr(remotes, "BROKEN_AFTER", timedelta(0))
+    remote.prune(1)
+    assert left() == []
 
 
 def test_what_was_never_uploaded_cannot_be_pointed_at(remote, made):

@@ -33,7 +33,7 @@ import pandas as pd  # noqa: E402
 from balance import CACHES, compared, expected  # noqa: E402
 from curve import LONGER, curve, resident, running  # noqa: E402
 from figure import load_curves  # noqa: E402
-from sizes import bytes_of_an_id, in_redis, redis_slopes, table_slopes, tables  # noqa: E402
+from sizes import bytes_of_an_id, counts, in_redis, redis_slopes, table_slopes, tables  # noqa: E402
 from traffic import K, Traffic, recommend  # noqa: E402
 
 from recsys.artifacts import read_json, write_json  # noqa: E402
@@ -83,8 +83,10 @@ def measured_balance(release: Path, arguments: argparse.Namespace) -> dict[str, 
 
 
 def measured_sizes(release: Path, _: argparse.Namespace) -> dict[str, Any]:
-    weighed, stored = tables(release), in_redis(release)
+    of = counts(release)
+    weighed, stored = tables(release, of), in_redis(release)
     return {
+        "of": of,
         "stored": stored.to_dict("records"),
         "redis": redis_slopes(stored),
         "weighed": weighed.to_dict("records"),

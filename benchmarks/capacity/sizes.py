@@ -76,15 +76,19 @@ def user_id(row: int) -> str:
     return f"{row:09d}"
 
 
-def tables(release: Path) -> pd.DataFrame:
-    """Bytes of each table of a release by what its rows belong to, "none" where it does not grow."""
-    folder = release / RECOMMENDER
-    past = read_arrays(folder / "past.npz")
-    lengths = {
+def counts(release: Path) -> dict[str, int]:
+    """How many users, items and interactions a release has."""
+    past = read_arrays(release / RECOMMENDER / "past.npz")
+    return {
         "user": int(past["n_users"]),
         "item": int(past["n_items"]),
         "interaction": len(past["user_idx"]),
     }
+
+
+def tables(release: Path, lengths: Mapping[str, int]) -> pd.DataFrame:
+    """Bytes of each table of a release by what its rows belong to, "none" where it does not grow."""
+    folder = release / RECOMMENDER
     rows = [
         {"table": path.stem, "unit": unit_of(f"{path.stem}.{name}", array, lengths), "bytes": array.nbytes}
         for path in sorted((*folder.rglob("*.npz"), *folder.rglob("*.safetensors")))

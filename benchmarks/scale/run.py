@@ -4,8 +4,9 @@ Made-up news of so many events (`recsys data example`), with a twentieth as many
 many articles; whatever was shown counts as met, so that all of them are learned from. The pipeline runs stage
 by stage in folders of its own, with the parameters of params.yaml but for those in `CHANGED`. Writes
 reports/benchmarks/scale.json (seconds and peak memory of each stage's processes by events) and its figure;
-what was measured of another number of events stays. With ``--items`` there are so many articles, however many
-events, which is measured too but is no point of the figure; serving.py asks the release.
+what was measured of another number of events stays, and with ``--resume`` what was of this one. With
+``--items`` there are so many articles, however many events, which is measured too but is no point of the
+figure; serving.py asks the release.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,11 @@ def stages(pipeline: Path) -> Sequence[str]:
     return subprocess.check_output(listing, cwd=pipeline, env=environment(), text=True).split()
 
 
-def measured(pipeline: Path, events: int, items: int) -> Iterator[dict[str, Any]]:
-    """A row a stage."""
+def measured(pipeline: Path, events: int, items: int, done: Collection[str]) -> Iterator[dict[str, Any]]:
+    """A row a stage, but for those that are ``done``."""
     for stage in stages(pipeline):
+        if stage in done:
+            continue
         began = time.perf_counter()
         with peak() as memory:
             run(["dvc", "repro", "--single-item", stage], pipeline)
@@ -167,6 +170,14 @@ def exponents(rows: pd.DataFrame) -> dict[str, float]:
     return told
 
 
+def report(rows: list[dict[str, Any]]) -> None:
+    """What has been measured so far, and its figure."""
+    table = pd.DataFrame(rows).query(f"items == events // {PER_ITEM}")
+    write_json(REPORT, {"stages": rows, "exponents": exponents(table)})
+    if len(table):
+        save(growth(table), REPORT.with_suffix(".png"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -174,19 +185,20 @@ def main() -> None:
     parser.add_argument("--events", type=float, nargs="+", default=[1e6, 5e6, 20e6], help="(1e6 5e6 20e6)")
     parser.add_argument("--items", type=float, help=f"(one for {PER_ITEM} events)")
     parser.add_argument("--into", type=Path, default=ROOT / ".scale", help="a folder for all of it")
+    parser.add_argument("--resume", action="store_true", help="stages in the report stay as they are")
     asked = parser.parse_args()
     rows = read_json(REPORT)["stages"] if REPORT.exists() else []
     for events in map(int, asked.events):
         items = int(asked.items or events // PER_ITEM)
         folder = asked.into.resolve() / f"{events}-{items}"
         folder.mkdir(parents=True, exist_ok=True)
-        pipeline = laid_out(folder, made(folder, events, items))
-        rows = [row for row in rows if (row["events"], row["items"]) != (events, items)]
-        rows += measured(pipeline, events, items)
-        table = pd.DataFrame(rows).query(f"items == events // {PER_ITEM}")
-        write_json(REPORT, {"stages": rows, "exponents": exponents(table)})
-        if len(table):
-            save(growth(table), REPORT.with_suffix(".png"))
+        of_this = [row for row in rows if (row["events"], row["items"]) == (events, items)]
+        done = [row["stage"] for row in of_this] if asked.resume else []
+        pipeline = folder / "pipeline" if done else laid_out(folder, made(folder, events, items))
+        rows = [row for row in rows if row not in of_this or done]
+        for row in measured(pipeline, events, items, done):
+            rows.append(row)
+            report(rows)
 
 
 if __name__ == "__main__":

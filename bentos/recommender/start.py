@@ -22,6 +22,8 @@ RELEASE = [str(BIN / "recsys"), "release"]
 SERVICE = [str(BIN / "bentoml"), "serve", "service:RecommenderService"]
 AGAIN = 1.0
 """Seconds until what follows is started again."""
+KEPT = 3
+"""Releases on disk: the one that answers and those it can go back to at once."""
 PROCESSOR, NEEDED = "x86-64-v3", {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
 """Of an image's kernels, and what it must be able to do to run them."""
 
@@ -89,7 +91,7 @@ class Running:
         return 128 - code if code < 0 else code
 
     def _follow(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([*RELEASE, "follow"])
+        return subprocess.Popen([*RELEASE, "follow", "--keep", str(KEPT)])
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         os.kill(self.service.pid, signal.SIGTERM)

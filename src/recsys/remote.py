@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,9 +101,11 @@ class Remote:
             except ClientError as error:
                 if _code(error) not in LOST:
                     raise
-                now = self.live().id
+                now = self.live()
+                if now.ids == ids:  # written at an earlier attempt, whose answer was lost
+                    return now
                 raise ConflictError(
-                    f"{self.url}: release {now} was made to answer meanwhile, {id_} was not; look again"
+                    f"{self.url}: release {now.id} was made to answer meanwhile, {id_} was not; look again"
                 ) from error
             return Live(ids, done["ETag"])
 
@@ -159,8 +160,8 @@ class Remote:
     def prune(self, keep: int) -> list[str]:
         """Remove all but the ``keep`` newest, the one that answers and the one before; ids of those removed.
 
-        And what was never finished, once it is `BROKEN_AFTER` old. Manifests go first: what is half gone is
-        not seen.
+        And what was never finished, once it is `BROKEN_AFTER` old, parts of files too. Manifests go first:
+        what is half gone is not seen.
         """
         kept = {*self.live().ids[:2], *(each.id for each in self.list_releases()[-keep:] if keep)}
         old, gone = datetime.now(UTC) - BROKEN_AFTER, []
@@ -169,6 +170,7 @@ class Remote:
                 self._remove([name for name in names if name == MANIFEST], id_)
                 self._remove([name for name in names if name != MANIFEST], id_)
                 gone.append(id_)
+        self._remove_parts(old)
         return gone
 
     def _key(self, *parts: str) -> str:
@@ -195,7 +197,8 @@ class Remote:
     def _send(self, path: Path, key: str, file: File) -> None:
         told = {"Metadata": {"sha256": file.sha256}}
         if file.size > ONE_PART:
-            self._s3.upload_file(str(path), self._bucket, key, ExtraArgs=told)
+            told_of_parts = told | {"ChecksumAlgorithm": "SHA256"}
+            self._s3.upload_file(str(path), self._bucket, key, ExtraArgs=told_of_parts)
             return
         digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()  # S3 refuses what differs
         with path.open("rb") as body:
@@ -204,11 +207,12 @@ class Remote:
     def _fetch(self, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._asked():
-            found = self._get(key)
-            if found is None:
-                raise RemoteError(f"{self.url}: {key} is missing")
-            with path.open("wb") as file:
-                shutil.copyfileobj(found["Body"], file, 1 << 20)
+            try:
+                self._s3.download_file(self._bucket, key, str(path))  # which begins again where it breaks
+            except ClientError as error:
+                if _code(error) not in MISSING:
+                    raise
+                raise RemoteError(f"{self.url}: {key} is missing") from error
 
     def _uploads(self) -> dict[str, dict[str, datetime]]:
         """Names and dates of what is there of each release, finished or not."""
@@ -230,6 +234,19 @@ class Remote:
                 failed = self._s3.delete_objects(Bucket=self._bucket, Delete=some).get("Errors")
                 if failed:
                     raise RemoteError(f"{self.url}: {failed[0]['Key']} stays ({failed[0].get('Message')})")
+
+    def _remove_parts(self, before: datetime) -> None:
+        """Of files whose sending in parts began ``before`` and did not end."""
+        start = self._key("releases", "") + "/"
+        with self._asked():
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=start
+            )
+            for each in [each for page in pages for each in page.get("Uploads", ())]:
+                if each["Initiated"] < before:
+                    self._s3.abort_multipart_upload(
+                        Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"]
+                    )
 
     @contextmanager
     def _asked(self) -> Iterator[None]:

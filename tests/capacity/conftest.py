@@ -67,6 +67,7 @@ def report(points):
         "redis": {"user": 200.0, "event": 50.0, "list": 900.0, "error": 0.02},
         "tables": {"user": 2000.0, "item": 3000.0, "interaction": 40.0, "none": 1e6},
         "worker": {"bytes": 3e8, "id": 132.0},
+        "of": {"user": 6000, "item": 100_000, "interaction": 1_000_000},
     }
 
 

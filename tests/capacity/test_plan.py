@@ -1,4 +1,5 @@
 import inspect
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -36,7 +37,8 @@ def test_a_replica_gets_no_more_than_its_core_has_time_for(measured):
 def test_one_machine_may_be_away(measured):
     told = rows(measured)
     replicas, machines = (
-        told[name][0] for name in ("replicas, one a core", "machines that answer, one more than it takes")
+        told[name][0]
+        for name in ("replicas, one a core", "machines that answer, one more a group than it takes")
     )
     assert (machines - 1) * WANT.cores >= replicas > (machines - 2) * WANT.cores
 
@@ -59,9 +61,24 @@ def test_the_cost_is_that_of_machines_in_the_time_of_a_million_requests(measured
     assert told["cost per million requests"][0] == pytest.approx(told["machines"][0] * 0.4 * 200 / 3600)
 
 
-def test_a_release_that_no_machine_holds_is_told(measured):
+def test_users_that_no_machine_holds_fall_into_groups(measured):
+    """A machine of 256 GB has room for 179: 3 of items and workers, 8.1 a million users, 100 in all."""
+    more = {"users": 1e8, "memory_gb": 256.0, "cores": 1}
+    told = rows(measured, **more)
+    assert told["groups of machines, each for a part of the users"][0] == math.ceil(813.2 / (179.2 - 0.61))
+    assert told["machines that answer, one more a group than it takes"][0] >= 2 * 5
+    assert rows(measured)["groups of machines, each for a part of the users"] == [1, 1, 1]
     assert not plan(measured, WANT).notes
-    assert "docs/capacity.md" in plan(measured, replace(WANT, users=1e8, items=1e7)).notes[0]
+    assert "on paper only" in plan(measured, replace(WANT, **more)).notes[0]
+
+
+def test_items_that_no_machine_holds_are_refused(measured):
+    with pytest.raises(CapacityError, match=r"takes 32 GB on each machine, which has room for 22 GB"):
+        plan(measured, replace(WANT, items=1e7, cores=1))
+
+
+def test_more_items_than_were_measured_are_told(measured):
+    assert "are of 100,000 items" in plan(measured, replace(WANT, items=2e5)).notes[0]
 
 
 def test_a_p99_within_the_models_error_is_refused(report, tmp_path):
@@ -96,7 +113,7 @@ def test_the_command_tells_machines_with_their_error(curve, capsys):
         ("{", "cannot be read as JSON"),
         ("[]", "is no report of benchmarks/capacity"),
         ("{}", "is no report of benchmarks/capacity"),
-        ('{"points": [], "redis": {}, "tables": {}, "worker": {}}', "too few points"),
+        ('{"points": [], "redis": {}, "tables": {}, "worker": {}, "of": {}}', "too few points"),
     ],
 )
 def test_a_damaged_curve_is_told_in_one_line(tmp_path, capsys, content, said):
@@ -106,7 +123,7 @@ def test_a_damaged_curve_is_told_in_one_line(tmp_path, capsys, content, said):
     assert said in err
 
 
-@pytest.mark.parametrize("lost", ["redis", "tables", "worker"])
+@pytest.mark.parametrize("lost", ["redis", "tables", "worker", "of"])
 def test_a_curve_without_a_part_is_told(report, tmp_path, capsys, lost):
     write_json(tmp_path / "curve.json", report | {lost: {}})
     code, _, err = run(capsys, "--rps", "1", "--p99-ms", "50", "--curve", str(tmp_path / "curve.json"))

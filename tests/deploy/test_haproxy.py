@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from urllib.error import HTTPError
 
 import pytest
 from processes import Proxy, free_port
@@ -44,6 +45,10 @@ class Named(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
+        self.server.asked.append(self.path)
+        if self.server.hangs_up:
+            self.close_connection = True
+            return
         self.do_GET()
 
     def log_message(self, *_):
@@ -53,8 +58,9 @@ class Named(BaseHTTPRequestHandler):
 @contextmanager
 def server() -> Iterator[SimpleNamespace]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Named) as named:
+        named.asked, named.hangs_up = [], False
         threading.Thread(target=named.serve_forever, daemon=True).start()
-        yield SimpleNamespace(port=named.server_port)
+        yield SimpleNamespace(port=named.server_port, named=named)
         named.shutdown()
 
 
@@ -65,24 +71,29 @@ def balance():
 
 
 @pytest.fixture
-def proxy(program, tmp_path, monkeypatch, balance):
+def replicas():
+    with ExitStack() as stack:
+        yield [stack.enter_context(server()) for _ in range(2)]
+
+
+@pytest.fixture
+def proxy(program, tmp_path, monkeypatch, balance, replicas):
     program("haproxy")
     monkeypatch.setenv("HAPROXY_BALANCE", balance)
-    with ExitStack() as stack:
-        proxy = Proxy(tmp_path, [stack.enter_context(server()) for _ in range(2)], free_port())
-        stack.callback(proxy.stop)
-        proxy.start()
-        yield proxy
+    proxy = Proxy(tmp_path, replicas, free_port())
+    proxy.start()
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture
 def who_answers(proxy):
     """Ask for a user's list: the port of the server that answers."""
 
-    def ask(user_id):
+    def ask(user_id, path="/recommend"):
         body = json.dumps({"user_id": user_id, "k": 5}).encode()
-        with urllib.request.urlopen(f"{proxy.url}/recommend", body) as answer:
-            return answer.read()
+        with urllib.request.urlopen(f"{proxy.url}{path}", body) as answer:
+            return int(answer.read())
 
     return ask
 
@@ -100,6 +111,31 @@ def test_a_user_goes_to_one_replica_and_users_to_both(who_answers):
 @pytest.mark.parametrize("balance", ["roundrobin"])
 def test_in_turn_a_user_goes_to_both(who_answers):
     assert sorted(Counter(who_answers("u1") for _ in range(20)).values()) == [10, 10]
+
+
+@pytest.fixture
+def hanging_up(who_answers, replicas):
+    """User u1's replica and another: the first reads what it is asked from now on, and hangs up."""
+    home = who_answers("u1")
+    one, other = sorted(replicas, key=lambda each: each.port != home)
+    one.named.hangs_up = True
+    for each in replicas:
+        each.named.asked.clear()
+    return one, other
+
+
+def test_a_list_that_one_replica_does_not_give_another_does(who_answers, hanging_up):
+    one, other = hanging_up
+    assert who_answers("u1") == other.port
+    assert "/recommend" in one.named.asked
+
+
+def test_an_event_is_never_told_twice(who_answers, hanging_up):
+    one, other = hanging_up
+    with pytest.raises(HTTPError) as failed:
+        who_answers("u1", "/events")
+    assert failed.value.code == 502
+    assert [*one.named.asked, *other.named.asked] == ["/events"]
 
 
 def test_who_connects_and_asks_nothing_is_told_nothing(proxy):

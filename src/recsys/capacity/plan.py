@@ -45,21 +45,25 @@ class Want:
 
 @dataclass(frozen=True)
 class Measured:
-    """What benchmarks/capacity wrote: points, and bytes by unit of Redis, a release's tables and a worker."""
+    """What benchmarks/capacity wrote: points, and bytes by unit of Redis, a release's tables and a worker.
+
+    The release that was asked is ``of`` so many users, items and interactions.
+    """
 
     points: Sequence[Point]
     redis: Mapping[str, float]
     tables: Mapping[str, float]
     worker: Mapping[str, float]
+    of: Mapping[str, float]
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read the report; CapacityError where something is missing."""
         report = read_json(path)
         try:
-            read = cls(report["points"], report["redis"], report["tables"], report["worker"])
+            read = cls(report["points"], report["redis"], report["tables"], report["worker"], report["of"])
             read.fitted, read.processor_ms(0.0, "redis"), read.redis_bytes(1, 1), read.table_bytes(1, 1, 1)
-            read.worker_bytes(1, 1)
+            read.worker_bytes(1, 1), read.of["item"]
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise CapacityError(f"{path}: is no report of benchmarks/capacity ({error!r})") from error
         return read
@@ -114,7 +118,7 @@ class Plan:
 
 
 def plan(measured: Measured, want: Want) -> Plan:
-    """What ``want`` takes; CapacityError where its p99 cannot be kept."""
+    """What ``want`` takes; CapacityError where its p99 cannot be kept, or its items on a machine."""
     loads = _loads(measured, want)
     doubt = measured.redis["error"]
     estimates = [
@@ -125,7 +129,7 @@ def plan(measured: Measured, want: Want) -> Plan:
     for name, value in estimates[0].items():
         ends = [each[name] for each in estimates]
         rows.append((name, value, min(ends), max(ends)))
-    return Plan(rows, [*_notes(estimates[0], want)])
+    return Plan(rows, [*_notes(estimates[0], want, measured.of["item"])])
 
 
 def _loads(measured: Measured, want: Want) -> tuple[float, float, float]:
@@ -145,23 +149,27 @@ def _loads(measured: Measured, want: Want) -> tuple[float, float, float]:
 def _estimates(measured: Measured, want: Want, load: float, memory: float) -> Iterator[tuple[str, float]]:
     """Each by its name, where a replica gets ``load``, and Redis takes ``memory`` times what is expected."""
     replicas = math.ceil(want.rps * measured.unevenness / load)
-    answering = math.ceil(replicas / want.cores) + 1
+    workers = min(replicas, want.cores)
+    groups = _groups(measured, want, workers)
+    answering = groups * (math.ceil(replicas / groups / want.cores) + 1)
     core = want.cores * want.utilization
     proxies = math.ceil(want.rps * measured.processor_ms(load, "proxy") / 1000 / core) + 1
     redis_gb = memory * measured.redis_bytes(want.users, want.events) / GB
     redis_cores = want.rps * measured.processor_ms(load, "redis") / 1000
     stores = COPIES * math.ceil(max(redis_cores / core, redis_gb / (want.memory_gb * want.utilization)))
     tables_gb = measured.table_bytes(want.users, want.items, want.users * want.interactions) / GB
-    workers_gb = min(replicas, want.cores) * measured.worker_bytes(want.users, want.items) / GB
+    workers_gb = workers * measured.worker_bytes(want.users / groups, want.items) / GB
     machines = answering + proxies + stores
     yield "requests/s of the busiest replica", load
     yield "replicas, one a core", replicas
-    yield "machines that answer, one more than it takes", answering
+    yield "groups of machines, each for a part of the users", groups
+    yield "machines that answer, one more a group than it takes", answering
     yield "machines for HAProxy, one more than it takes", proxies
     yield "machines for Redis, each part twice", stores
     yield "machines", machines
     yield "Redis, GB", redis_gb
     yield "Redis, GB per million users", memory * measured.redis_bytes(MILLION, want.events) / GB
+    yield "Redis, GB per million items", 0  # it holds lists and events, all of them by user
     yield "tables of a release, GB", tables_gb
     yield (
         "tables, GB per million users",
@@ -172,11 +180,26 @@ def _estimates(measured: Measured, want: Want, load: float, memory: float) -> It
     yield "cost per million requests", machines * want.price / 3600 / want.rps * MILLION
 
 
-def _notes(estimates: Mapping[str, float], want: Want) -> Iterator[str]:
+def _groups(measured: Measured, want: Want, workers: int) -> int:
+    """Into how many parts users fall where no machine holds all; CapacityError where none holds the items."""
+    room = want.memory_gb * want.utilization * GB
+    items = measured.table_bytes(0, want.items, 0) + workers * measured.worker_bytes(0, want.items)
+    every = measured.table_bytes(want.users, want.items, want.users * want.interactions)
+    every += workers * measured.worker_bytes(want.users, want.items)
+    if items >= room:
+        raise CapacityError(
+            f"what grows by item takes {items / GB:,.0f} GB on each machine, which has room for "
+            f"{room / GB:,.0f} GB: take larger ones, or see docs/capacity.md"
+        )
+    return math.ceil((every - items) / (room - items))
+
+
+def _notes(estimates: Mapping[str, float], want: Want, measured_items: float) -> Iterator[str]:
     """What the numbers alone do not say."""
-    needed = estimates["tables of a release, GB"] + estimates["workers' own memory on a machine, GB"]
-    if needed > want.memory_gb * want.utilization:
+    if estimates["groups of machines, each for a part of the users"] > 1:
+        yield "a release in parts, each for a group, is on paper only: docs/capacity.md"
+    if want.items > measured_items:
         yield (
-            f"a machine of {want.memory_gb:g} GB does not hold the {needed:,.0f} GB of this release and its "
-            "workers; docs/capacity.md says what changes there"
+            f"requests/s are of {measured_items:,.0f} items, with all of which a request was compared: "
+            f"{want.items:,.0f} take longer (docs/models.md), or an index"
         )

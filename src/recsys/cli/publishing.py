@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -85,6 +87,12 @@ def pull(
 def follow(
     remote: Url,
     every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 10,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep", min=2, help="Remove all releases here but so many that were last to answer. [none is]"
+        ),
+    ] = None,
     releases: Releases = RELEASES,
 ) -> NoReturn:
     """Do as `pull` does whenever another release is to answer, for ever: services go over by themselves.
@@ -94,6 +102,7 @@ def follow(
     \b
     Examples:
       recsys release follow --remote s3://models/recsys --every 5
+      recsys release follow --remote s3://models/recsys --keep 3
     """  # noqa: D301
     from recsys.release import ReleaseError
     from recsys.remote import Remote, RemoteError
@@ -102,6 +111,8 @@ def follow(
     while True:
         try:
             told = f"{_followed(there, releases)} is to answer"
+            if keep is not None and told != said:
+                _remove_all_but(there.live().ids[:keep], releases)
         except (RemoteError, ReleaseError, OSError) as error:
             told = f"nothing has changed here: {error}"
         if told != said:
@@ -165,3 +176,12 @@ def _followed(there: Remote, releases: Path) -> str:
     if here is None or here.id != id_:
         point(releases, id_)
     return id_
+
+
+def _remove_all_but(ids: Sequence[str], releases: Path) -> None:
+    """Workers that still map a file of what goes keep it until they let go of it."""
+    from recsys.release import ID_LENGTH
+
+    for folder in sorted(releases.glob("[0-9a-f]" * ID_LENGTH)):
+        if folder.name not in ids:
+            shutil.rmtree(folder)
