@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--first", type=date.fromisoformat, default=date(2000, 8, 14), metavar="YYYY-MM-DD")
+    parser.add_argument("--first", type=date.fromisoformat, default=date(2000, 8, 21), metavar="YYYY-MM-DD")
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="(42 43 44)")
     parser.add_argument("--jobs", type=int, default=1, help="(default: %(default)s)")
