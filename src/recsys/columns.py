@@ -16,6 +16,8 @@ ACTIVITY = "history_length", "since_last", "since_first"
 """What is told of a request's history."""
 CONTEXT_PREFIX = "context_"
 """What was known of the request is columns ``context_<name>``."""
+OBSERVED_PREFIX = "observed_"
+"""What an interaction tells of its item, as the price, is columns ``observed_<name>``."""
 
 RANK = "rank"
 SCORE = "score"
@@ -31,6 +33,11 @@ METRIC = "metric"
 def context(name: str) -> str:
     """Column of a context in the interactions table."""
     return CONTEXT_PREFIX + name
+
+
+def observed(name: str) -> str:
+    """Column of what interactions tell of their item."""
+    return OBSERVED_PREFIX + name
 
 
 def label(task: str) -> str:

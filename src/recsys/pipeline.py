@@ -319,7 +319,7 @@ class Recommender:
     def save(self, folder: Path) -> None:
         """Write everything that answering needs: of the past no labels, and user after user."""
         self.catalogue.save(folder / "catalogue")
-        replace(self.past, labels={}, context={}).user_after_user().save(folder / "past.npz")
+        self.past.bare().user_after_user().save(folder / "past.npz")
         for name, each in self.channels.items():
             each.save(folder / "channels" / name)
         self.features.save(folder / "features")

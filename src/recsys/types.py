@@ -100,7 +100,8 @@ class Interactions:
 
     ``user_idx`` and ``item_idx`` (int32) are row numbers of the vocabularies, ``timestamp`` is
     int64 seconds, ``value`` float32, ``labels`` one float32 array a task, ``context`` what the page knew
-    when it asked (float64 or str with None) by name. What a user has met may be recommended again where
+    when it asked (float64 or str with None) by name, ``observed`` (float32, NaN where nothing is told) what
+    is seen of the item then, as its price. What a user has met may be recommended again where
     ``seen_return``.
     """
 
@@ -113,6 +114,7 @@ class Interactions:
     n_items: int
     seen_return: bool = False
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
+    observed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.user_idx)
@@ -127,6 +129,7 @@ class Interactions:
             value=self.value[rows],
             labels={task: label[rows] for task, label in self.labels.items()},
             context={name: told[rows] for name, told in self.context.items()},
+            observed={name: told[rows] for name, told in self.observed.items()},
         )
 
     @cached_property
@@ -139,6 +142,10 @@ class Interactions:
         """User ``u`` has ``by_user[offsets[u]:offsets[u + 1]]``."""
         return np.concatenate([[0], np.bincount(self.user_idx, minlength=self.n_users).cumsum()])
 
+    def bare(self) -> Interactions:
+        """Who met what and when, without all that was told besides."""
+        return replace(self, labels={}, context={}, observed={})
+
     def user_after_user(self) -> Interactions:
         """The same rows, each user's in the order of time: itself where they lie so already."""
         if (self.user_idx[1:] >= self.user_idx[:-1]).all():
@@ -147,7 +154,7 @@ class Interactions:
 
     @cached_property
     def _sorted(self) -> Histories:
-        rows = replace(self, labels={}, context={}).user_after_user()
+        rows = self.bare().user_after_user()
         return Histories(rows.item_idx, rows.timestamp, rows.value, self.offsets[:-1], self.offsets[1:])
 
     def histories(self, users: np.ndarray) -> Histories:
@@ -174,7 +181,7 @@ class Interactions:
         return met
 
     def save(self, path: Path) -> None:
-        """Write one ``.npz``, without the context: nobody who answers needs that of the past."""
+        """Write one ``.npz``, without context and what was observed: nobody who answers needs those."""
         arrays = {name: getattr(self, name) for name in ("user_idx", "item_idx", "timestamp", "value")}
         sizes = {name: np.array(getattr(self, name)) for name in ("n_users", "n_items", "seen_return")}
         write_arrays(path, {**arrays, **sizes, **{label(task): each for task, each in self.labels.items()}})

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys.data.dataset import Dataset
 from recsys.data.prepare import check, prepare
 from recsys.data.report import DataError
 
@@ -71,6 +72,26 @@ def test_a_numeric_task_is_labelled_with_its_feedback(folder, respec, ready):
     )
     inter = ready(folder).interactions
     assert np.array_equal(inter.labels["stars"], np.minimum(inter.value / 4, 1))
+
+
+def test_what_is_observed_of_items_stays_with_their_interactions(folder, respec, ready, tmp_path):
+    told = pd.read_csv(folder / "ratings.csv").assign(
+        n=np.arange(1, len(pd.read_csv(folder / "ratings.csv")) + 1) % 3
+    )
+    told.to_csv(folder / "ratings.csv", index=False)
+    respec(
+        {
+            "interactions.columns.feedback": {"n": "n"},
+            "items.observed": {"price": {"feedback": "value", "per": "n"}, "n": {"feedback": "n"}},
+        }
+    )
+    ours = ready(folder)
+    price, n = (ours.events.observed[name] for name in ("price", "n"))
+    assert np.isnan(price[n == 0]).all()
+    assert price[n > 0] == pytest.approx(ours.events.value[n > 0] / n[n > 0])
+    ours.save(tmp_path / "saved")
+    again = Dataset.load(tmp_path / "saved").events
+    assert np.array_equal(again.observed["price"], price, equal_nan=True)
 
 
 def test_without_tables_users_and_items_are_those_met(folder, respec, ready):

@@ -23,6 +23,7 @@ def interactions(rows):
         labels={"liked": (value >= 4).astype(np.float32)},
         n_users=N_USERS,
         n_items=N_ITEMS,
+        observed={"price": np.where(value == 1, np.nan, 10 * value).astype(np.float32)},
     )
 
 
@@ -38,6 +39,19 @@ def by_hand(train, by, key, moment):
         f"{by}_liked_rate": wilson(past.labels["liked"].sum(), np.array(n)),
         f"{by}_since_first": moment - past.timestamp.min() if n else np.nan,
         f"{by}_since_last": moment - past.timestamp.max() if n else np.nan,
+        **(prices(past, moment) if by == "item" else {}),
+    }
+
+
+def prices(past, moment):
+    """Means of those that were told, ever and lately."""
+    spans = {"mean": moment, "mean_7d": 7 * DAY, "mean_30d": 30 * DAY}
+    told = {
+        name: past.observed["price"][past.timestamp >= moment - seconds] for name, seconds in spans.items()
+    }
+    return {
+        f"item_price_{name}": each[~np.isnan(each)].mean() if (~np.isnan(each)).any() else np.nan
+        for name, each in told.items()
     }
 
 

@@ -252,7 +252,7 @@ def _context(rows: _Rows, typed: TypedRows, name: str, column: str) -> pd.Series
 
 
 def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    """Value, positive and labels of ``n`` rows."""
+    """Value, positive, labels and what is observed of ``n`` rows."""
     made = {
         columns.VALUE: feedback.get(columns.VALUE, np.ones(n)).astype(np.float32),
         columns.POSITIVE: Rule.parse(spec.interactions.positive).holds(feedback, n),
@@ -263,4 +263,8 @@ def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict
         else:
             label = np.clip(feedback[task.rule] / task.full, 0, 1)
         made[columns.label(name)] = label.astype(np.float32)
+    for name, each in spec.observed.items():
+        per = feedback[each.per] if each.per else np.ones(n)
+        told = np.divide(feedback[each.feedback], per, out=np.full(n, np.nan), where=per > 0)
+        made[columns.observed(name)] = told.astype(np.float32)
     return made

@@ -158,6 +158,7 @@ class Dataset:
                 columns.POSITIVE: self.positive,
                 **{columns.label(task): label for task, label in self.events.labels.items()},
                 **{columns.context(name): pa.array(told) for name, told in self.events.context.items()},
+                **{columns.observed(name): told for name, told in self.events.observed.items()},
             }
         )
 
@@ -184,6 +185,7 @@ def _interactions(events: pd.DataFrame, spec: DatasetSpec, n_users: int, n_items
         context={
             name: events[columns.context(name)].to_numpy() for name in spec.interactions.columns.context
         },
+        observed={name: events[columns.observed(name)].to_numpy() for name in spec.observed},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -143,14 +143,23 @@ class UserFile(File):
     _names = field_validator("attributes")(named)
 
 
+class Observed(Strict):
+    """A number of an item that changes: what its interactions told in a feedback column, ``per`` another."""
+
+    feedback: str
+    per: str | None = None
+
+
 class ItemFile(UserFile):
     """Items and what is known of them.
 
-    ``title`` is for people (the id if not given), ``category`` the attribute that lists should vary.
+    ``title`` is for people (the id if not given), ``category`` the attribute that lists should vary. Of what
+    is ``observed``, as a price, the means ever and in windows before a request are known of a candidate.
     """
 
     title: str | None = None
     category: str | None = None
+    observed: dict[str, Observed] = Field(default={})
 
     @model_validator(mode="after")
     def _category_is_an_attribute(self) -> Self:
@@ -192,6 +201,11 @@ class DatasetSpec(Strict):
         """Item attribute that a list should not repeat, if there is one."""
         return self.items.category if self.items else None
 
+    @property
+    def observed(self) -> dict[str, Observed]:
+        """Numbers of items that their interactions tell."""
+        return self.items.observed if self.items else {}
+
     def attributes(self, entity: Entity) -> tuple[Feature, ...]:
         """Attributes of users, items or the request, in the order of the file."""
         part = {"user": self.users, "item": self.items, "request": self.request}[entity]
@@ -209,12 +223,19 @@ class DatasetSpec(Strict):
 
     @model_validator(mode="after")
     def _rules_name_feedback(self) -> Self:
-        feedback = self.interactions.feedback
         for place, rule in self._rules():
             for column in _rule_columns(place, rule):
-                if column not in feedback:
-                    known = ", ".join(feedback) or "none is declared"
-                    raise ValueError(f"{place}: {column!r} is not a feedback column ({known})")
+                _check_feedback(place, column, self.interactions.feedback)
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_observed_is_feedback(self) -> Self:
+        for name, each in self.observed.items():
+            place = f"items.observed.{name}"
+            if name == VALUE or not re.fullmatch(r"[A-Za-z_]\w*", name):
+                raise ValueError(f"{place}: {name!r} cannot name what is observed")
+            for column in (each.feedback, *([each.per] if each.per else [])):
+                _check_feedback(place, column, self.interactions.feedback)
         return self
 
     def _rules(self) -> Iterator[tuple[str, Rule | str]]:
@@ -297,6 +318,12 @@ def _parsed(place: str, rule: str) -> Rule:
 
 def _rule_columns(place: str, rule: Rule | str) -> tuple[str, ...]:
     return rule.columns if isinstance(rule, Rule) else (rule,)
+
+
+def _check_feedback(place: str, column: str, feedback: Mapping[str, str]) -> None:
+    if column not in feedback:
+        known = ", ".join(feedback) or "none is declared"
+        raise ValueError(f"{place}: {column!r} is not a feedback column ({known})")
 
 
 def _refuse_leak(place: str, column: str, feedback: set[str]) -> None:

@@ -169,7 +169,7 @@ class CandidateFeatures:
 
     def _as_of(self, items: np.ndarray, moments: np.ndarray | int) -> np.ndarray:
         statistics = [
-            _log(values) if _counts(name) else values
+            _log(values) if name in self.statistics.log_names else values
             for name, values in self.statistics.at(items, moments).items()
         ]
         return np.column_stack([*statistics, self.numbers[items]])
@@ -201,10 +201,6 @@ def _unit_vectors(labels: Sequence[Sequence[str]]) -> np.ndarray:
     for number, row in enumerate(labels):
         vectors[number, [column[name] for name in row]] = 1 / np.sqrt(max(len(set(row)), 1))
     return vectors
-
-
-def _counts(name: str) -> bool:
-    return "count" in name or "since" in name
 
 
 def _log(values: np.ndarray) -> np.ndarray:

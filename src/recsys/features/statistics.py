@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 
 from recsys.artifacts import read_arrays, write_arrays
-from recsys.columns import VALUE, label
+from recsys.columns import VALUE, label, observed
 from recsys.features.numeric import wilson
 from recsys.features.values import FeatureError
 from recsys.types import DAY, PAD, Engine, Interactions
@@ -19,7 +19,8 @@ By = Literal["item", "user"]
 Sums = Callable[
     [np.ndarray, np.ndarray, Mapping[str, np.ndarray]], tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 ]
-_LABEL = "label:"
+_LABEL, _SUM, _COUNT = "label:", "sum:", "count:"
+_TIMES = "since_first", "since_last"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Statistics:
     value_sums: np.ndarray
     """(n,) float32, each key's from its first row up to this one; so are those of ``label_sums``, by task."""
     label_sums: Mapping[str, np.ndarray]
+    observed_sums: Mapping[str, np.ndarray]
+    """The same of what is observed of items, where it was told; ``observed_counts`` of how often it was."""
+    observed_counts: Mapping[str, np.ndarray]
 
     @classmethod
     def fit(
@@ -56,7 +60,10 @@ class Statistics:
             raise FeatureError(f"statistics are by item or by user, not by {by!r}")
         keys, n_keys = (train.item_idx, train.n_items) if by == "item" else (train.user_idx, train.n_users)
         rates = {task: told for task, told in train.labels.items() if ((told >= 0) & (told <= 1)).all()}
+        seen = train.observed if by == "item" else {}
         measures = {VALUE: train.value, **{label(task): rates[task] for task in sorted(rates)}}
+        measures |= {observed(name): np.nan_to_num(told) for name, told in seen.items()}
+        measures |= {_COUNT + name: np.isfinite(told).astype(np.float32) for name, told in seen.items()}
         keys, timestamps, sums = _running_sums_of(engine)(keys, train.timestamp, measures)
         origin = int(train.timestamp.min()) if len(train) else 0
         # From the first interaction to just after the last.
@@ -70,6 +77,8 @@ class Statistics:
             span=span,
             value_sums=sums[VALUE],
             label_sums={task: sums[label(task)] for task in sorted(rates)},
+            observed_sums={name: sums[observed(name)] for name in seen},
+            observed_counts={name: sums[_COUNT + name] for name in seen},
         )
 
     @property
@@ -77,26 +86,41 @@ class Statistics:
         """Names of the statistics, in the order `at` gives them."""
         recent = (f"count_{days}d" for days in self.windows)
         rates = (f"{task}_rate" for task in self.label_sums)
-        names = ("count", *recent, "value_mean", *rates, "since_first", "since_last")
+        means = (
+            f"{name}_{what}"
+            for name in self.observed_sums
+            for what in ("mean", *(f"mean_{days}d" for days in self.windows))
+        )
+        names = ("count", *recent, "value_mean", *rates, *means, *_TIMES)
         return tuple(f"{self.by}_{name}" for name in names)
+
+    @property
+    def log_names(self) -> frozenset[str]:
+        """Names of counts and times, which grow without end."""
+        counts = ("count", *(f"count_{days}d" for days in self.windows), *_TIMES)
+        return frozenset(f"{self.by}_{name}" for name in counts)
 
     def at(self, keys: np.ndarray, moments: np.ndarray | int) -> dict[str, np.ndarray]:
         """Statistics of ``keys`` (n,) at ``moments`` (n,) or one for all, by name, each (n,) float32.
 
         Interactions of the moment's own second do not count. Rates are lower Wilson bounds, 0 without any
         interaction; times are seconds. The mean value and the times are NaN for a key without a past, and PAD
-        has none.
+        has none; so is the mean, ever or in a window, of what was not observed then.
         """
         keys, moments = np.broadcast_arrays(np.asarray(keys, np.int64), np.asarray(moments, np.int64))
         known = keys != PAD
         start = self.offsets[np.where(known, keys, 0)]
         end = np.where(known, self._before(keys, moments), start)
         n = end - start
-        recent = [end - self._before(keys, moments - days * DAY) for days in self.windows]
+        begins = [self._before(keys, moments - days * DAY) for days in self.windows]
+        recent = [end - begin for begin in begins]
         rates = [wilson(_last(sums, end, n), n) for sums in self.label_sums.values()]
         mean = _last(self.value_sums, end, n) / np.where(n, n, np.nan)
         times = [moments - self._moments(keys, rows, n) for rows in (start + 1, end)]
-        columns = (n, *recent, mean, *rates, *times)
+        told = [
+            self._observed(name, each, start, end) for name in self.observed_sums for each in (start, *begins)
+        ]
+        columns = (n, *recent, mean, *rates, *told, *times)
         return {name: column.astype(np.float32) for name, column in zip(self.names, columns, strict=True)}
 
     def save(self, path: Path) -> None:
@@ -112,6 +136,8 @@ class Statistics:
                 "span": np.array(self.span),
                 "value_sums": self.value_sums,
                 **{_LABEL + task: sums for task, sums in self.label_sums.items()},
+                **{_SUM + name: sums for name, sums in self.observed_sums.items()},
+                **{_COUNT + name: counts for name, counts in self.observed_counts.items()},
             },
         )
 
@@ -119,16 +145,26 @@ class Statistics:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         arrays = read_arrays(path)
-        labels = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_LABEL)}
+        labels, sums, counts = (_popped(arrays, prefix) for prefix in (_LABEL, _SUM, _COUNT))
         by: By = "item" if arrays.pop("by") == "item" else "user"
         return cls(
             by=by,
             windows=tuple(arrays.pop("windows").tolist()),
             origin=int(arrays.pop("origin")),
             span=int(arrays.pop("span")),
-            label_sums={name.removeprefix(_LABEL): sums for name, sums in labels.items()},
+            label_sums=labels,
+            observed_sums=sums,
+            observed_counts=counts,
             **arrays,
         )
+
+    def _observed(self, name: str, begin: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Mean of what was observed in the rows from ``begin`` to ``end`` of keys that start at ``start``."""
+        sums, counts = (
+            _last(each, end, end - start) - _last(each, begin, begin - start)
+            for each in (self.observed_sums[name], self.observed_counts[name])
+        )
+        return np.asarray(sums / np.where(counts > 0, counts, np.nan))
 
     def _before(self, keys: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """Row after the last one of each key that lies strictly before its moment."""
@@ -163,6 +199,12 @@ def _running_sums(
         total = np.concatenate([[0.0], np.cumsum(measure[order], dtype=np.float64)])
         sums[name] = (total[1:] - total[first]).astype(np.float32)
     return keys, timestamps[order], sums
+
+
+def _popped(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """What is called ``prefix`` and a name, by that name."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays.pop(name) for name in names}
 
 
 def _last(values: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
