@@ -1,6 +1,7 @@
 """`engine: spark` makes the tables that this process makes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +117,17 @@ def test_a_graph_that_spark_walked_is_saved_as_any(drawn, tmp_path):
 
 @pytest.mark.parametrize("by", ["item", "user"])
 def test_statistics_are_the_same(drawn, by):
-    here, there = (Statistics.fit(drawn, by, engine=engine) for engine in ("local", "spark"))
+    price = np.where(drawn.value > 3, np.nan, drawn.value)  # is not always told
+    seen = replace(drawn, observed={"price": price})
+    here, there = (Statistics.fit(seen, by, engine=engine) for engine in ("local", "spark"))
     assert np.array_equal(here.places, there.places)
     assert there.value_sums == pytest.approx(here.value_sums, abs=1e-6)
     assert here.label_sums.keys() == there.label_sums.keys() == {"liked"}
     assert there.label_sums["liked"] == pytest.approx(here.label_sums["liked"], abs=1e-6)
+    assert here.observed_sums.keys() == there.observed_sums.keys() == ({"price"} if by == "item" else set())
+    for name, sums in here.observed_sums.items():
+        assert there.observed_sums[name] == pytest.approx(sums, abs=1e-6)
+        assert np.array_equal(there.observed_counts[name], here.observed_counts[name])
 
 
 CLICKS = """
