@@ -65,6 +65,12 @@ def test_it_knows_todays_past(candidate, today):
     assert candidate.now == today.past.timestamp.max() + 1
 
 
+def test_where_other_numbers_are_known_of_items_it_says_to_train_in_full(live, dataset, today):
+    priced = replace(today.past, observed={"price": today.past.value})
+    with pytest.raises(DataError, match="train in full"):
+        GO_ON(live, dataset, priced, Rules())
+
+
 def test_it_learned_from_what_is_new(candidate, live):
     for name, weights in live.channels["two_tower"].weights_.items():
         assert candidate.channels["two_tower"].weights_[name].shape == weights.shape

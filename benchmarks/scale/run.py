@@ -194,8 +194,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         of_this = [row for row in rows if (row["events"], row["items"]) == (events, items)]
         done = [row["stage"] for row in of_this] if asked.resume else []
+        if done and not (folder / "pipeline").is_dir():
+            raise SystemExit(f"{folder / 'pipeline'}: is gone, there is nothing to go on from")
         pipeline = folder / "pipeline" if done else laid_out(folder, made(folder, events, items))
-        rows = [row for row in rows if row not in of_this or done]
+        if not done:
+            rows = [row for row in rows if row not in of_this]
         for row in measured(pipeline, events, items, done):
             rows.append(row)
             report(rows)

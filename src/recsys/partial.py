@@ -45,21 +45,27 @@ class Partial:
 
         What is only counted (popular, item_cf, user_cf, statistics, clusters) is counted anew; factors,
         towers and ranker go on from their weights, with their encoders. Users and items are told apart by
-        their ids, so there may be new ones. DataError where nothing is new.
+        their ids, so there may be new ones. DataError where nothing is new, or where other numbers are known
+        of items.
         """
         catalogue, attributes = Catalogue.of(dataset), Attributes.of(dataset)
         new = past.timestamp >= live.now
         if not new.any():
             raise DataError(f"nothing happened after {live.now - 1}, the newest event of the live release")
+        features = CandidateFeatures.fit(
+            past, dataset.items, dataset.spec.category, live.features.statistics.windows
+        )
+        if features.known_names != live.features.known_names:
+            raise DataError(
+                "of items other numbers are known than when the live release was made: train in full"
+            )
         renumbering = Renumbering.between(live.catalogue, catalogue)
         return Recommender(
             catalogue=catalogue,
             past=past,
             channels=self._channels(live, dataset, past, renumbering),
             merging=live.merging,
-            features=CandidateFeatures.fit(
-                past, dataset.items, dataset.spec.category, live.features.statistics.windows
-            ),
+            features=features,
             ranker=self._ranker(live, renumbering.backwards(past[new]), attributes),
             reranking=live.reranking,
             rules=rules,

@@ -39,7 +39,7 @@ LARGEST_MANIFEST = 1 << 24
 ONE_PART = 1 << 30
 """Bytes of a file from which on it is sent in parts."""
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403"}
-MISSING = {"NoSuchKey", "NotFound", "404"}
+MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
 LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -165,12 +165,12 @@ class Remote:
         """
         kept = {*self.live().ids[:2], *(each.id for each in self.list_releases()[-keep:] if keep)}
         old, gone = datetime.now(UTC) - BROKEN_AFTER, []
+        self._remove_parts(old)
         for id_, names in self._uploads().items():
             if id_ not in kept and (MANIFEST in names or max(names.values()) < old):
                 self._remove([name for name in names if name == MANIFEST], id_)
                 self._remove([name for name in names if name != MANIFEST], id_)
                 gone.append(id_)
-        self._remove_parts(old)
         return gone
 
     def _key(self, *parts: str) -> str:
@@ -244,9 +244,14 @@ class Remote:
             )
             for each in [each for page in pages for each in page.get("Uploads", ())]:
                 if each["Initiated"] < before:
-                    self._s3.abort_multipart_upload(
-                        Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"]
-                    )
+                    self._abort(each["Key"], each["UploadId"])
+
+    def _abort(self, key: str, upload: str) -> None:
+        try:
+            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+        except ClientError as error:
+            if _code(error) not in MISSING:  # somebody else has done so
+                raise
 
     @contextmanager
     def _asked(self) -> Iterator[None]:

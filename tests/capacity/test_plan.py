@@ -73,7 +73,9 @@ def test_users_that_no_machine_holds_fall_into_groups(measured):
 
 
 def test_items_that_no_machine_holds_are_refused(measured):
-    with pytest.raises(CapacityError, match=r"takes 32 GB on each machine, which has room for 22 GB"):
+    with pytest.raises(
+        CapacityError, match=r"items and 1 workers take 31.6 GB on each machine, which has room for 22.4 GB"
+    ):
         plan(measured, replace(WANT, items=1e7, cores=1))
 
 

@@ -74,6 +74,20 @@ def test_a_numeric_task_is_labelled_with_its_feedback(folder, respec, ready):
     assert np.array_equal(inter.labels["stars"], np.minimum(inter.value / 4, 1))
 
 
+def test_an_interaction_that_tells_no_price_stays(folder, respec, ready):
+    told = pd.read_csv(folder / "ratings.csv")
+    told.assign(paid=[""] + ["5"] * (len(told) - 1)).to_csv(folder / "ratings.csv", index=False)
+    respec(
+        {
+            "interactions.columns.feedback": {"paid": "paid"},
+            "interactions.observed": {"price": {"feedback": "paid"}},
+        }
+    )
+    price = ready(folder).events.observed["price"]
+    assert np.isnan(price).sum() == 1
+    assert (price[~np.isnan(price)] == 5).all()
+
+
 def test_what_is_observed_of_items_stays_with_their_interactions(folder, respec, ready, tmp_path):
     told = pd.read_csv(folder / "ratings.csv").assign(
         n=np.arange(1, len(pd.read_csv(folder / "ratings.csv")) + 1) % 3
@@ -82,7 +96,7 @@ def test_what_is_observed_of_items_stays_with_their_interactions(folder, respec,
     respec(
         {
             "interactions.columns.feedback": {"n": "n"},
-            "items.observed": {"price": {"feedback": "value", "per": "n"}, "n": {"feedback": "n"}},
+            "interactions.observed": {"price": {"feedback": "value", "per": "n"}, "n": {"feedback": "n"}},
         }
     )
     ours = ready(folder)

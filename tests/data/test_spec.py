@@ -63,12 +63,12 @@ def test_a_spec_survives_json(folder):
             r"interactions\.positive: 'rating' is not a feedback column",
         ),
         (
-            {"items.observed": {"price": {"feedback": "paid"}}},
-            r"items\.observed\.price: 'paid' is not a feedback column \(value\)",
+            {"interactions.observed": {"price": {"feedback": "paid"}}},
+            r"interactions\.observed\.price: 'paid' is not a feedback column \(value\)",
         ),
         (
-            {"items.observed": {"value": {"feedback": "value"}}},
-            r"items\.observed\.value: 'value' cannot name what is observed",
+            {"interactions.observed": {"value": {"feedback": "value"}}},
+            r"interactions\.observed\.value: 'value' cannot name what is observed",
         ),
         ({"items.category": "year"}, r"items: category 'year' is not an attribute with categories"),
         ({"items.attributes.year.extract": r"\d+"}, r"items\.attributes\.year: .*exactly one group"),

@@ -81,9 +81,11 @@ def proxy(program, tmp_path, monkeypatch, balance, replicas):
     program("haproxy")
     monkeypatch.setenv("HAPROXY_BALANCE", balance)
     proxy = Proxy(tmp_path, replicas, free_port())
-    proxy.start()
-    yield proxy
-    proxy.stop()
+    try:
+        proxy.start()
+        yield proxy
+    finally:
+        proxy.stop()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ PAST = Interactions(
     labels={"liked": np.array([1, 0, 1], np.float32)},
     n_users=3,
     n_items=4,
+    observed={"discount": np.array([2, np.nan, 4], np.float32)},
 )
 NOW = 40 * DAY
 FEATURES = CandidateFeatures.fit(PAST, ITEMS, "genres", (15,))
@@ -55,6 +56,12 @@ def test_a_requests_numbers_are_of_its_history():
     assert frame["history_length"] == pytest.approx(np.log1p([2, 0, 0]))
     assert frame["since_last"] == pytest.approx([np.log1p(10 * DAY), np.nan, np.nan], nan_ok=True)
     assert frame["since_first"] == pytest.approx([np.log1p(30 * DAY), np.nan, np.nan], nan_ok=True)
+
+
+def test_what_was_observed_of_an_item_is_its_mean_ever_and_lately():
+    frame = candidate([0], [[0, 1, 2]])
+    assert frame["item_discount_mean"][0] == pytest.approx([2, 4, np.nan], nan_ok=True)
+    assert frame["item_discount_mean_15d"][0] == pytest.approx([np.nan, 4, np.nan], nan_ok=True)
 
 
 def test_a_rank_counts_less_the_lower_and_0_where_not_found():
@@ -180,6 +187,7 @@ def test_what_comes_after_the_moment_changes_nothing():
         labels={"liked": np.append(PAST.labels["liked"], 1).astype(np.float32)},
         n_users=3,
         n_items=4,
+        observed={"discount": np.append(PAST.observed["discount"], 9).astype(np.float32)},
     )
     features = CandidateFeatures.fit(later, ITEMS, "genres", (15,))
     frame = features.candidate_frame(requests([0, 1]), found([[2, 3], [1, 3]]))

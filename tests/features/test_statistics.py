@@ -111,10 +111,11 @@ def test_a_task_that_is_no_rate_is_left_out():
     assert not any("rate" in name for name in Statistics.fit(numeric).names)
 
 
-def test_saving_changes_nothing(tmp_path):
-    statistics = Statistics.fit(TRAIN, by="user", windows=(3,))
-    statistics.save(tmp_path / "users.npz")
-    restored = Statistics.load(tmp_path / "users.npz")
+@pytest.mark.parametrize("by", ["item", "user"])
+def test_saving_changes_nothing(tmp_path, by):
+    statistics = Statistics.fit(TRAIN, by=by, windows=(3,))
+    statistics.save(tmp_path / "saved.npz")
+    restored = Statistics.load(tmp_path / "saved.npz")
     before, after = (each.at(np.array([0, 2, PAD]), 41 * DAY) for each in (statistics, restored))
     assert list(before) == list(after) == list(statistics.names)
     for name in before:

@@ -181,17 +181,20 @@ def _estimates(measured: Measured, want: Want, load: float, memory: float) -> It
 
 
 def _groups(measured: Measured, want: Want, workers: int) -> int:
-    """Into how many parts users fall where no machine holds all; CapacityError where none holds the items."""
+    """Into how many parts users fall where no machine holds all.
+
+    CapacityError where none holds what each must, whoever its users are.
+    """
     room = want.memory_gb * want.utilization * GB
-    items = measured.table_bytes(0, want.items, 0) + workers * measured.worker_bytes(0, want.items)
+    shared = measured.table_bytes(0, want.items, 0) + workers * measured.worker_bytes(0, want.items)
     every = measured.table_bytes(want.users, want.items, want.users * want.interactions)
     every += workers * measured.worker_bytes(want.users, want.items)
-    if items >= room:
+    if shared >= room:
         raise CapacityError(
-            f"what grows by item takes {items / GB:,.0f} GB on each machine, which has room for "
-            f"{room / GB:,.0f} GB: take larger ones, or see docs/capacity.md"
+            f"items and {workers} workers take {shared / GB:,.1f} GB on each machine, which has room for "
+            f"{room / GB:,.1f} GB: take larger ones, or see docs/capacity.md"
         )
-    return math.ceil((every - items) / (room - items))
+    return math.ceil((every - shared) / (room - shared))
 
 
 def _notes(estimates: Mapping[str, float], want: Want, measured_items: float) -> Iterator[str]:

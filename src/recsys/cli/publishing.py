@@ -14,7 +14,7 @@ from recsys.cli.options import DATA, RELEASES, ArgumentError, Data, Releases, fo
 from recsys.cli.release import Named, judged
 
 if TYPE_CHECKING:
-    from recsys.remote import Remote
+    from recsys.remote import Live, Remote
 
 app = typer.Typer()
 Url = Annotated[
@@ -80,7 +80,7 @@ def pull(
     from recsys.remote import Remote
 
     there = Remote(remote)
-    typer.echo(_followed(there, releases) if release is None else there.pull(release, releases).id)
+    typer.echo(_followed(there, releases).id if release is None else there.pull(release, releases).id)
 
 
 @app.command()
@@ -90,7 +90,9 @@ def follow(
     keep: Annotated[
         int | None,
         typer.Option(
-            "--keep", min=2, help="Remove all releases here but so many that were last to answer. [none is]"
+            "--keep",
+            min=2,
+            help="Remove all releases of this folder but so many that answered last. All stay if not given.",
         ),
     ] = None,
     releases: Releases = RELEASES,
@@ -110,14 +112,15 @@ def follow(
     there, said = Remote(remote), ""
     while True:
         try:
-            told = f"{_followed(there, releases)} is to answer"
-            if keep is not None and told != said:
-                _remove_all_but(there.live().ids[:keep], releases)
+            live = _followed(there, releases)
+            told = f"{live.id} is to answer"
         except (RemoteError, ReleaseError, OSError) as error:
-            told = f"nothing has changed here: {error}"
+            live, told = None, f"nothing has changed here: {error}"
         if told != said:
             typer.echo(told, err=True)
             said = told
+            if live is not None and keep is not None:
+                _remove_all_but([*dict.fromkeys(live.ids)][:keep], releases)
         time.sleep(every)
 
 
@@ -163,25 +166,29 @@ def prune(
         typer.echo(id_)
 
 
-def _followed(there: Remote, releases: Path) -> str:
-    """Fetch what is to answer, let it answer here, and give its id."""
+def _followed(there: Remote, releases: Path) -> Live:
+    """Fetch what is to answer and let it answer here."""
     from recsys.release import point, pointer
     from recsys.remote import RemoteError
 
-    id_ = there.live().id
-    if id_ is None:
+    live = there.live()
+    if live.id is None:
         raise RemoteError(f"{there.url}: no release is to answer yet")
-    there.pull(id_, releases)
+    there.pull(live.id, releases)
     here = pointer(releases)
-    if here is None or here.id != id_:
-        point(releases, id_)
-    return id_
+    if here is None or here.id != live.id:
+        point(releases, live.id)
+    return live
 
 
 def _remove_all_but(ids: Sequence[str], releases: Path) -> None:
     """Workers that still map a file of what goes keep it until they let go of it."""
-    from recsys.release import ID_LENGTH
+    from recsys.release import ID_LENGTH, MANIFEST
 
     for folder in sorted(releases.glob("[0-9a-f]" * ID_LENGTH)):
         if folder.name not in ids:
-            shutil.rmtree(folder)
+            try:
+                (folder / MANIFEST).unlink(missing_ok=True)  # first: what is half gone is no release
+                shutil.rmtree(folder)
+            except OSError as error:
+                typer.echo(f"{folder.name} stays: {error}", err=True)

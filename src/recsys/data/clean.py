@@ -41,8 +41,8 @@ NO_TIME = (
 class Tables:
     """A clean data set. Rows of ``users`` and ``items`` are in the order of their ids.
 
-    ``events`` has user_idx and item_idx (row numbers of the two), timestamp, value, positive, a label a task
-    and what is known of the request.
+    ``events`` has user_idx and item_idx (row numbers of the two), timestamp, value, positive, a label a task,
+    what is known of the request and what is observed of the item.
     """
 
     users: pd.DataFrame
@@ -239,8 +239,9 @@ def _timestamps(rows: _Rows, typed: TypedRows, column: TimeColumn | None) -> np.
 def _feedback(rows: _Rows, typed: TypedRows, spec: DatasetSpec) -> dict[str, np.ndarray]:
     feedback = {name: typed.feedback(name) for name in spec.interactions.feedback}
     for name, column in spec.interactions.feedback.items():
-        advice = "feedback is told in numbers: 1 and 0 for yes and no"
-        rows.drop(np.isnan(feedback[name]), column, NO_NUMBER, advice)
+        if name in spec.needed:
+            advice = "feedback is told in numbers: 1 and 0 for yes and no"
+            rows.drop(np.isnan(feedback[name]), column, NO_NUMBER, advice)
     return feedback
 
 
@@ -263,7 +264,7 @@ def _derived(spec: DatasetSpec, feedback: dict[str, np.ndarray], n: int) -> dict
         else:
             label = np.clip(feedback[task.rule] / task.full, 0, 1)
         made[columns.label(name)] = label.astype(np.float32)
-    for name, each in spec.observed.items():
+    for name, each in spec.interactions.observed.items():
         per = feedback[each.per] if each.per else np.ones(n)
         told = np.divide(feedback[each.feedback], per, out=np.full(n, np.nan), where=per > 0)
         made[columns.observed(name)] = told.astype(np.float32)

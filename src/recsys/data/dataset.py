@@ -185,7 +185,7 @@ def _interactions(events: pd.DataFrame, spec: DatasetSpec, n_users: int, n_items
         context={
             name: events[columns.context(name)].to_numpy() for name in spec.interactions.columns.context
         },
-        observed={name: events[columns.observed(name)].to_numpy() for name in spec.observed},
+        observed={name: events[columns.observed(name)].to_numpy() for name in spec.interactions.observed},
     )
 
 

@@ -94,14 +94,30 @@ class InteractionColumns(Strict):
     context: dict[str, ContextColumn] = Field(default={})
 
 
+class Observed(Strict):
+    """A number of an item that changes, as a price: a feedback column, or that ``per`` another.
+
+    Nothing is told where either is no number, or ``per`` is 0 or less.
+    """
+
+    feedback: str
+    per: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.feedback,) if self.per is None else (self.feedback, self.per)
+
+
 class InteractionFile(File):
     """Who met which item, when; ``feedback`` columns are further numbers that rules may name.
 
-    What ``context`` columns hold was known before the event; ``request.attributes`` make features of it.
+    What ``context`` columns hold was known before the event; ``request.attributes`` make features of it. Of
+    what is ``observed`` of an item in its positive interactions, the means ever and lately are known of it.
     """
 
     columns: InteractionColumns
     positive: str = ALL
+    observed: dict[str, Observed] = Field(default={})
 
     @property
     def feedback(self) -> dict[str, str]:
@@ -143,23 +159,14 @@ class UserFile(File):
     _names = field_validator("attributes")(named)
 
 
-class Observed(Strict):
-    """A number of an item that changes: what its interactions told in a feedback column, ``per`` another."""
-
-    feedback: str
-    per: str | None = None
-
-
 class ItemFile(UserFile):
     """Items and what is known of them.
 
-    ``title`` is for people (the id if not given), ``category`` the attribute that lists should vary. Of what
-    is ``observed``, as a price, the means ever and in windows before a request are known of a candidate.
+    ``title`` is for people (the id if not given), ``category`` the attribute that lists should vary.
     """
 
     title: str | None = None
     category: str | None = None
-    observed: dict[str, Observed] = Field(default={})
 
     @model_validator(mode="after")
     def _category_is_an_attribute(self) -> Self:
@@ -202,9 +209,11 @@ class DatasetSpec(Strict):
         return self.items.category if self.items else None
 
     @property
-    def observed(self) -> dict[str, Observed]:
-        """Numbers of items that their interactions tell."""
-        return self.items.observed if self.items else {}
+    def needed(self) -> frozenset[str]:
+        """Feedback without which an interaction is left out: all but what is only observed of items."""
+        ruled = {column for place, rule in self._rules() for column in _rule_columns(place, rule)}
+        observed = {name for each in self.interactions.observed.values() for name in each.names}
+        return frozenset(self.interactions.feedback) - (observed - ruled - {VALUE})
 
     def attributes(self, entity: Entity) -> tuple[Feature, ...]:
         """Attributes of users, items or the request, in the order of the file."""
@@ -230,11 +239,11 @@ class DatasetSpec(Strict):
 
     @model_validator(mode="after")
     def _what_is_observed_is_feedback(self) -> Self:
-        for name, each in self.observed.items():
-            place = f"items.observed.{name}"
+        for name, each in self.interactions.observed.items():
+            place = f"interactions.observed.{name}"
             if name == VALUE or not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"{place}: {name!r} cannot name what is observed")
-            for column in (each.feedback, *([each.per] if each.per else [])):
+            for column in each.names:
                 _check_feedback(place, column, self.interactions.feedback)
         return self
 

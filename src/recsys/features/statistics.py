@@ -44,7 +44,10 @@ class Statistics:
     """(n,) float32, each key's from its first row up to this one; so are those of ``label_sums``, by task."""
     label_sums: Mapping[str, np.ndarray]
     observed_sums: Mapping[str, np.ndarray]
-    """The same of what is observed of items, where it was told; ``observed_counts`` of how often it was."""
+    """The same of what is observed of items, where it was told, and of how often: ``observed_counts``.
+
+    Both are float64, for means of a window are differences of them.
+    """
     observed_counts: Mapping[str, np.ndarray]
 
     @classmethod
@@ -62,7 +65,7 @@ class Statistics:
         rates = {task: told for task, told in train.labels.items() if ((told >= 0) & (told <= 1)).all()}
         seen = train.observed if by == "item" else {}
         measures = {VALUE: train.value, **{label(task): rates[task] for task in sorted(rates)}}
-        measures |= {observed(name): np.nan_to_num(told) for name, told in seen.items()}
+        measures |= {observed(name): np.where(np.isfinite(told), told, 0) for name, told in seen.items()}
         measures |= {_COUNT + name: np.isfinite(told).astype(np.float32) for name, told in seen.items()}
         keys, timestamps, sums = _running_sums_of(engine)(keys, train.timestamp, measures)
         origin = int(train.timestamp.min()) if len(train) else 0
@@ -75,8 +78,8 @@ class Statistics:
             places=keys.astype(np.int64) * span + (timestamps - origin),
             origin=origin,
             span=span,
-            value_sums=sums[VALUE],
-            label_sums={task: sums[label(task)] for task in sorted(rates)},
+            value_sums=sums[VALUE].astype(np.float32),
+            label_sums={task: sums[label(task)].astype(np.float32) for task in sorted(rates)},
             observed_sums={name: sums[observed(name)] for name in seen},
             observed_counts={name: sums[_COUNT + name] for name in seen},
         )
@@ -105,7 +108,7 @@ class Statistics:
 
         Interactions of the moment's own second do not count. Rates are lower Wilson bounds, 0 without any
         interaction; times are seconds. The mean value and the times are NaN for a key without a past, and PAD
-        has none; so is the mean, ever or in a window, of what was not observed then.
+        has none; the mean of what is observed is NaN where it was not, ever or in the window.
         """
         keys, moments = np.broadcast_arrays(np.asarray(keys, np.int64), np.asarray(moments, np.int64))
         known = keys != PAD
@@ -197,7 +200,7 @@ def _running_sums(
     sums = {}
     for name, measure in measures.items():
         total = np.concatenate([[0.0], np.cumsum(measure[order], dtype=np.float64)])
-        sums[name] = (total[1:] - total[first]).astype(np.float32)
+        sums[name] = total[1:] - total[first]
     return keys, timestamps[order], sums
 
 

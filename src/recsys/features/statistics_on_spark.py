@@ -17,7 +17,7 @@ def running_sums(
     """Keys and timestamps, key after key, and of each measure the sums from the key's first row on."""
     rows = frame(key=keys, place=np.arange(len(keys)), timestamp=timestamps, **measures)
     before = Window.partitionBy("key").orderBy("place").rowsBetween(Window.unboundedPreceding, 0)
-    sums = {name: sql.sum(rows[name].cast("double")).over(before).cast("float") for name in measures}
+    sums = {name: sql.sum(rows[name].cast("double")).over(before) for name in measures}
     found = rows.withColumns(sums).sort("key", "place").toArrow()
     return (
         found["key"].to_numpy(),

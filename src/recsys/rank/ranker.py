@@ -239,9 +239,13 @@ class Ranker:
         self, features: CandidateFeatures, requests: Requests, merged: MergedCandidates
     ) -> Iterator[tuple[slice, Told]]:
         """Blocks of requests, encoded together."""
-        expected = self.scorers_[0].found.sources
-        if (found := features.found_names(merged.channels)) != expected:
-            raise FeatureError(f"this ranker reads {expected} of a candidate, not {found}")
+        found, known = features.found_names(merged.channels), features.known_names
+        for expected, told in (
+            (self.scorers_[0].found.sources, found),
+            (self.scorers_[0].known.sources, known),
+        ):
+            if told != expected:
+                raise FeatureError(f"this ranker reads {expected} of a candidate, not {told}")
         for start in range(0, len(requests), ROWS):
             rows = slice(start, start + ROWS)
             asked = self.inputs_.request(features, requests[rows])
