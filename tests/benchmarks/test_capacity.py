@@ -8,7 +8,7 @@ import pytest
 from balance import balanced, expected
 from curve import answers, counted, cpu_seconds, curve, resident, running
 from figure import load_curves
-from sizes import bytes_of_an_id, in_redis, redis_slopes, table_slopes, tables, unit_of
+from sizes import bytes_of_an_id, counts, in_redis, redis_slopes, table_slopes, tables, unit_of
 from traffic import Traffic, recommend
 
 from recsys.capacity import Queue, Scaling, fit
@@ -56,18 +56,15 @@ def test_an_array_belongs_to_what_it_is_as_long_as(name, shape, unit):
 
 
 def test_all_of_a_release_that_is_mapped_is_weighed(release):
-    weighed = tables(release)
+    weighed = tables(release, counts(release))
     files = sum(path.stat().st_size for path in (release / RECOMMENDER).rglob("*.npz"))
     assert weighed.loc[weighed["table"] != "weights", "bytes"].sum() == pytest.approx(files, rel=0.3)
-    found = Traffic(release)
-    counts = {
-        "user": found.past.n_users,
-        "item": found.past.n_items,
-        "interaction": len(found.past),
-        "none": 1,
-    }
+    past = Traffic(release).past
+    assert counts(release) == {"user": past.n_users, "item": past.n_items, "interaction": len(past)}
     slopes = table_slopes(weighed)
-    assert sum(slopes[unit] * n for unit, n in counts.items()) == pytest.approx(weighed["bytes"].sum())
+    assert sum(slopes[unit] * n for unit, n in {**counts(release), "none": 1}.items()) == pytest.approx(
+        weighed["bytes"].sum()
+    )
 
 
 def test_redis_grows_by_users_events_and_lists(program, release):
