@@ -84,12 +84,13 @@ class Protocol:
         self._add(name, False, answer, step, answer.told[step], sampled)
 
     def ask_ours(self, name: str, root: Path) -> None:
-        """Let all answer that a run of the pipeline in ``root`` has left for this split."""
+        """Let all answer that a run of the pipeline in ``root`` asks for this split."""
         if self.moment(self._of(root).test) != self.moment(self.test):
             raise ArtifactError(f"{root}: was made of other data than what peers are told")
         fitted, seconds = root / "artifacts" / self.split, notebook_seconds(root, self.split)
         moment = self.moment(self.test, self.samples)
-        for folder in sorted(fitted.glob("recall/*/test/*/")):
+        asked = read_json(fitted / "merging" / "merging.json")["channels"]
+        for folder in sorted(each for each in fitted.glob("recall/*/test/*/") if each.name in asked):
             answer = self.runs.ours("channel", moment, folder)
             took = {"notebook_seconds": seconds.get(folder.parts[-3])} | answer.told["channel"]
             self._add(f"{name}: {folder.name}", True, answer, "channel", took, self.samples)

@@ -102,7 +102,7 @@ class App:
         except RequestError as fault:
             told = orjson.dumps({"error": str(fault)})
             return Reply(told, fault.status, (JSON, *fault.headers))
-        except Exception:
+        except Exception:  # a fault of ours, whichever: its trace is for the log, the caller gets an answer
             LOG.exception("%s failed", scope["path"])
             return Reply(orjson.dumps({"error": "something went wrong here"}), 500)
 
