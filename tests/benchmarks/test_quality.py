@@ -10,7 +10,7 @@ from ours import requests_of
 from programs import Runs
 from protocols import Protocol
 
-from recsys.artifacts import ArtifactError, read_json
+from recsys.artifacts import ArtifactError, read_json, write_json
 from recsys.evaluate import Judge
 from recsys.types import PAD
 
@@ -25,11 +25,13 @@ def judge(dataset):
 
 @pytest.fixture
 def root(tmp_path, dataset, recommender):
-    """What a run of the pipeline leaves."""
+    """What a run of the pipeline leaves: `unasked` is fitted too, but none of those that are merged."""
     fitted = tmp_path / "artifacts" / "global_time"
     dataset.save(tmp_path / "artifacts" / "data")
     recommender.save(fitted / "evaluation" / "recommender")
-    recommender.channels["popular"].save(fitted / "recall" / "cf" / "test" / "popular")
+    for name in ("popular", "unasked"):
+        recommender.channels["popular"].save(fitted / "recall" / "cf" / "test" / name)
+    write_json(fitted / "merging" / "merging.json", {"channels": ["popular"]})
     return tmp_path
 
 
