@@ -29,6 +29,12 @@ METRICS = (
 )
 STEPS = ("merged", "ranked", "reranked", "untimed")
 """Of the whole system, which channels are parts of; untimed: ranked, and not told when it is asked."""
+NAMESAKES = {
+    "two_tower": "torch-rechub DSSM",
+    "youtube_dnn": "torch-rechub YoutubeDNN",
+    "mind": "torch-rechub MIND",
+    "sequence": "RecTools SASRec",
+}
 TOOK = {
     "fit_seconds": "fitted, s",
     "notebook_seconds": "notebooks, s",
@@ -99,6 +105,19 @@ def ahead(part: Mapping[str, Any]) -> str:
     return table(["metric", "ours", "best peer", "difference", "", "relative", ""], rows, words=3)
 
 
+def namesakes() -> str:
+    """Channels of ours and the peers' models of their kind, by recall_at_100."""
+    rows = []
+    for split in SPLITS:
+        every = told(split)["systems"]
+        for channel, peer in NAMESAKES.items():
+            ours = [name for name in every if name.endswith(f": {channel}")]
+            for name in ours[:1] if peer in every else []:
+                mine, its = (every[each]["metrics"]["recall_at_100"][0] for each in (name, peer))
+                rows.append([split, channel, peer, f"{mine:.3f}", f"{its:.3f}", f"{mine / its:.1f}"])
+    return table(["protocol", "ours", "theirs", "recall_at_100", "theirs", "times"], rows, words=3)
+
+
 def untied() -> str:
     """Of leave_last_out, users whose last rating shares its second with no other."""
     part = told("leave_last_out")["untied"]
@@ -119,15 +138,16 @@ def by_id() -> str:
 
 
 def chosen() -> str:
-    """Settings chosen on valid, among how many, in how many seconds of a processor."""
+    """Settings chosen on valid, of how many trainings and looks, in how many seconds of a processor."""
     rows = []
     for split, peers in read_json(REPORT)["tuned"].items():
         for name, each in peers.items():
             trials = each["trials"]
             settings = json.dumps(each["chosen"]).replace('"', "").strip("{}") or "defaults"
             value, spent = max(trial["ndcg_at_10"] for trial in trials), trials[-1]["cpu_seconds"]
-            rows.append([split, name, settings, str(len(trials)), f"{spent:,.0f}", f"{value:.4f}"])
-    names = ["protocol", "peer", "chosen", "looked at", "tuning, s", "ndcg_at_10 on valid"]
+            trainings = str(len({trial["cpu_seconds"] for trial in trials}))
+            rows.append([split, name, settings, trainings, str(len(trials)), f"{spent:,.0f}", f"{value:.4f}"])
+    names = ["protocol", "peer", "chosen", "trained", "looked at", "tuning, s", "ndcg_at_10 on valid"]
     return table(names, rows, words=3)
 
 
@@ -141,6 +161,7 @@ QUALITY: Mapping[str, Callable[[], str]] = {
     "libraries": libraries,
     **{split: lambda split=split: systems(split) for split in SPLITS},
     **{f"{split}_ahead": lambda split=split: ahead(told(split)) for split in SPLITS},
+    "namesakes": namesakes,
     "untied": untied,
     "sampled": sampled,
     "ties_by_id": by_id,

@@ -10,7 +10,8 @@ from capacity_tables import table
 
 from recsys.artifacts import read_json
 
-REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ranking.json"
+REPORTS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
+SPLITS = ("global_time", "leave_last_out")
 ORDERS, ODDS = ("auc", "gauc"), ("log_loss", "calibration_error")
 """Figures of an order, and of probabilities."""
 Figures = Mapping[str, Mapping[str, Any]]
@@ -19,12 +20,13 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 def ranking() -> str:
     """What was spent, and both tables of each split."""
-    report = read_json(REPORT)
+    reports = {split: read_json(REPORTS / f"ranking_{split}.json") for split in SPLITS}
     spent = (
-        "{trials} trials for each, {requests:,} requests of a fold to learn from at most, {seeds} seeds."
-    ).format(**report["budget"])
+        "{trials} trials for each, the best {finalists} of them with {draws} seeds, {requests:,} requests of "
+        "a fold to learn from at most; {seeds} seeds on *test*."
+    ).format(**reports[SPLITS[0]]["budget"])
     parts = [spent]
-    for split, told in report["splits"].items():
+    for split, told in reports.items():
         picture = f"![GAUC by seed, {split}](../reports/benchmarks/ranking_{split}.png)"
         parts += [f"## {split}", orders(told["models"]), probabilities(told["models"]), picture]
     return "\n\n".join(parts)

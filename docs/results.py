@@ -149,8 +149,8 @@ def sizes() -> str:
         share = tower["ids"] / (whole + tower["ids"])
         lines += [
             "",
-            f"Both towers read one table of items: a table each would be {tower['ids']:,} numbers more, "
-            f"of which sharing saves {share:.0%}.",
+            f"Both towers read one table of items: a table each would be {tower['ids']:,} numbers more; "
+            f"sharing saves {share:.0%} of all that the towers would learn then.",
             "",
         ]
     return "\n".join(lines).rstrip()

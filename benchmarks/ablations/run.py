@@ -2,9 +2,10 @@
 
 Everything is learned on *late* or fitted on the past of *valid*, and judged on *valid*, whose users met
 nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
-gains of merging with it), without each group of features and with other settings; the two towers with other
-histories, negatives and starts. A row is the mean paired difference to what nothing is taken from, over users
-and seeds. What an earlier run measured of a part with the same budget is kept. ablations.ipynb draws it.
+gains of merging with it), without each group of features, with items told by ids or vectors too, and with
+other settings; the two towers with other histories, negatives and starts. A row is the mean paired
+difference to what nothing is taken from, over users and seeds. What an earlier run measured of a part with
+the same budget, of the same channels and parameters, is kept. ablations.ipynb draws it.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+import pandas as pd
 import papermill
 import yaml
 from tqdm import tqdm
 
-from recsys.artifacts import read_json, write_json
+from recsys.artifacts import fingerprint, read_json, write_json
 from recsys.data.dataset import Dataset
 from recsys.evaluate import Judge
 from recsys.evaluate.intervals import means
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import ACTIVITY, CandidateFeatures, CandidateNumbers
+from recsys.features.spec import Column
 from recsys.parameters import overridden
 from recsys.pipeline import Merging
 from recsys.rank.inputs import Examples
@@ -152,6 +155,8 @@ class RankerAblations:
             ("features", f"without attributes of {entity}s", {"entity": entity})
             for entity in ("user", "item")
         )
+        yield "items", "ids embedded", {"items": "ids"}
+        yield "items", "vectors of item2vec", {"items": "item2vec"}
         yield "ranking", "history attended to", {"history_length": 50}
         yield "ranking", "no listwise loss", {"listwise": 0.0}
 
@@ -162,14 +167,14 @@ class RankerAblations:
         out: str | None = None,
         blank: frozenset[str] = frozenset(),
         entity: str | None = None,
+        items: str | None = None,
         **settings: Any,
     ) -> PerUser:
-        """Metrics by user of the list, ``out`` and the other things left out."""
+        """Metrics by user of the list, ``out`` and the other things left out, ``items`` told one more way."""
         examples = self.examples(out, blank)
         lists = [examples["valid"].merged.items]
         if ranked:
-            attributes = self.bench.attributes
-            kept = tuple(each for each in attributes.columns if each.entity != entity)
+            attributes = self.attributes(entity, items)
             told = {
                 "tasks": tuple(self.bench.dataset.spec.tasks),
                 **self.bench.of_stage("mmoe")["ranker"],
@@ -178,10 +183,26 @@ class RankerAblations:
             lists = []
             for number in range(self.bench.seeds["ranker"]):
                 ranker = Ranker(**{**told, "widths": tuple(told["widths"]), "seed": self.bench.seed + number})
-                ranker.fit([examples["late"]], replace(attributes, columns=kept))
+                ranker.fit([examples["late"]], attributes)
                 order = ranker.score_examples(examples["valid"]).order
                 lists.append(np.take_along_axis(examples["valid"].merged.items, order, axis=1))
         return mean_of([self.bench.judge.per_user(items) for items in lists])
+
+    def attributes(self, out: str | None, items: str | None) -> Attributes:
+        """Without the entity ``out``; with "ids" of items, or what "item2vec" learned before *late*."""
+        told = self.bench.attributes
+        columns = tuple(each for each in told.columns if each.entity != out)
+        if items == "ids":
+            ids = Column("item_id", "vocabulary", "item", "item_id")
+            return replace(told, columns=(*columns, ids))
+        if items == "item2vec":
+            past, settings = self.judges["late"].fold.past, self.bench.of_stage("two_tower")
+            item2vec = Item2VecRecall(**settings["item2vec"], embedding_dim=settings["embedding_dim"])
+            vectors = pd.DataFrame(item2vec.fit(past).item_vectors).add_prefix("item2vec_")
+            numbers = tuple(Column(name, "standard", "item", "item2vec") for name in vectors)
+            frame = pd.concat([told.items.reset_index(drop=True), vectors], axis=1)
+            return replace(told, items=frame, columns=(*columns, *numbers))
+        return replace(told, columns=columns)
 
     def examples(self, out: str | None, blank: frozenset[str]) -> dict[str, Examples]:
         """By fold, what the other channels find when ``out`` is asked no more."""
@@ -304,8 +325,10 @@ def main() -> None:
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     seeds = {"ranker": asked.seeds, "two_tower": asked.tower_seeds}
-    learned = {"requests": asked.requests, "channels": params["merging"]["channels"]}
-    report = begun({"ranker": {**learned, "seeds": asked.seeds}, "two_tower": {"seeds": asked.tower_seeds}})
+    merged = [read_json(Path("artifacts") / split / "merging" / "merging.json") for split in SPLITS]
+    ranker = {"requests": asked.requests, "seeds": asked.seeds, "of": fingerprint([merged, params["mmoe"]])}
+    towers = {"seeds": asked.tower_seeds, "of": fingerprint(params["two_tower"])}
+    report = begun({"ranker": ranker, "two_tower": towers})
     dataset = Dataset.load(Path("artifacts/data"))
     for part, kind in PARTS.items():
         for split in asked.splits:

@@ -51,7 +51,7 @@ class Protocol:
 
     @cached_property
     def samples(self) -> bool:
-        """Whether everybody meets one item next, so that sampled negatives can stand beside it."""
+        """Whether everybody is asked for the next item: sampled negatives can stand beside it."""
         return self.split == "leave_last_out"
 
     def tuned(self, peer: Mapping[str, Any], budget: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -99,8 +99,9 @@ class Protocol:
         for step in ("merged", "ranked", "reranked"):
             took["recommend_seconds"] += answer.told[step]["recommend_seconds"]
             self._add(f"{name}: {step}", True, answer, step, dict(took), False)
-        took["recommend_seconds"] = answer.told["untimed"]["recommend_seconds"]
-        self._add(f"{name}: untimed", True, answer, "untimed", took, False)
+        if self.samples:  # where everybody is asked at the end of the past, that is ranked
+            took["recommend_seconds"] = answer.told["untimed"]["recommend_seconds"]
+            self._add(f"{name}: untimed", True, answer, "untimed", took, False)
 
     def _of(self, root: Path) -> Protocol:
         return replace(self, dataset=Dataset.load(root / "artifacts" / "data"), systems=[])

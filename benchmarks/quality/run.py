@@ -31,6 +31,8 @@ BY_ID = "ties_by_id"
 INSTALLED = (None, "implicit")
 """Libraries that are in the project's own environment."""
 QUICK = 300
+OURS = {"default": ROOT, "best": ROOT / ".best"}
+"""What `make pipeline` and `make best` leave."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -38,7 +40,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--ours", action="append", metavar="NAME=ROOT", help="runs of the pipeline (default=.)"
+        "--ours",
+        action="append",
+        metavar="NAME=ROOT",
+        help="runs of the pipeline (default=., and best=.best where it is)",
     )
     parser.add_argument("--by-id", action="append", metavar="NAME=ROOT", help="runs made by by_id.py")
     parser.add_argument(
@@ -55,7 +60,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help=f"{QUICK} users, first settings, what is installed"
     )
     given = parser.parse_args(arguments)
-    given.ours = dict(each.split("=", 1) for each in given.ours or [f"default={ROOT}"])
+    made = {name: root for name, root in OURS.items() if (root / "artifacts").is_dir()}
+    given.ours = dict(each.split("=", 1) for each in given.ours) if given.ours else made
     given.by_id = dict(each.split("=", 1) for each in given.by_id or [])
     part = given.quick or given.protocols or given.peers
     given.out = given.out or (given.cache / "part" if part else ROOT / "reports" / "benchmarks")
@@ -91,7 +97,7 @@ def asked(
     protocol = replace(tuning, dataset=with_ties_by_id(dataset), systems=[]) if name == BY_ID else tuning
     told = {}
     for peer, how in peers.items():
-        if name != BY_ID or how.get("by_id", False):
+        if split in how.get("splits", SPLITS) and (name != BY_ID or how.get("by_id", False)):
             print(f"{name}: {peer}", flush=True)
             chosen, trials = tuning.tuned(how, given.budget)
             told[peer] = {"chosen": how.get("fixed", {}) | chosen, "trials": trials}

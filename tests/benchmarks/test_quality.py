@@ -139,7 +139,7 @@ def test_a_quick_run_judges_peers_and_ours_and_is_not_computed_again(root, tmp_p
     asked += ["--peers", "popularity", "implicit cosine"]
     run(*asked)
     report = read_json(tmp_path / "out" / "quality.json")["protocols"]["global_time"]
-    ours = {f"mine: {step}" for step in ("popular", "merged", "ranked", "reranked", "untimed")}
+    ours = {f"mine: {step}" for step in ("popular", "merged", "ranked", "reranked")}
     assert set(report["systems"]) == {"popularity", "implicit cosine", *ours}
     assert set(report["against_best_peer"]["ndcg_at_10"]["ours"]) == ours
     assert (tmp_path / "out" / "quality.png").stat().st_size > 0

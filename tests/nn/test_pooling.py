@@ -6,7 +6,7 @@ import torch
 from recsys.nn.pooling import HistoryPooling, elapsed
 
 LENGTH, WIDTH = 4, 3
-KINDS = ("mean", "weighted", "attention")
+KINDS = ("mean", "weighted", "attention", "self_attention")
 
 
 def history(batch: int = 2) -> tuple[torch.Tensor, ...]:
@@ -54,7 +54,9 @@ def test_heads_start_with_different_horizons():
     assert (second - items[:, 0]).norm() < (first - items[:, 0]).norm()
 
 
-@pytest.mark.parametrize(("kind", "matters"), [("weighted", False), ("attention", True)])
+@pytest.mark.parametrize(
+    ("kind", "matters"), [("weighted", False), ("attention", True), ("self_attention", True)]
+)
 def test_only_attention_weighs_by_the_items_themselves(kind: str, matters: bool):
     items, ages, values, inside = history(1)
     pooling = HistoryPooling(WIDTH, LENGTH, kind)

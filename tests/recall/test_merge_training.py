@@ -3,7 +3,7 @@ import pytest
 
 from recsys.metrics import recall_at_k
 from recsys.recall.merge import KNOTS, merge
-from recsys.recall.merge_training import learn_gains
+from recsys.recall.merge_training import learn_gains, learn_quotas
 from recsys.types import PAD, Candidates
 
 N, WIDTH, N_ITEMS = 300, 40, 200
@@ -68,3 +68,23 @@ def test_padding_is_no_candidate(situation):
     }
     wider = {name: np.pad(each, ((0, 0), (0, 9))) for name, each in hits.items()}
     assert learn_gains(padded, wider) == learn_gains(found, hits)
+
+
+def test_a_channel_is_asked_for_as_many_as_bring_something(situation):
+    found, hits, _ = situation
+    found, hits = {**found, "again": found["good"]}, {**hits, "again": hits["good"]}
+    quotas = learn_quotas(found, hits, 20, step=5)
+    assert quotas["good"] >= quotas["fair"] == 5
+    assert quotas["blind"] == quotas["again"] == 0
+
+
+def test_quotas_end_where_the_lists_do(situation):
+    found, hits, _ = situation
+    assert learn_quotas(found, hits, 10 * WIDTH) == dict.fromkeys(found, WIDTH)
+
+
+def test_with_quotas_so_many_different_candidates_are_left(situation):
+    found, hits, _ = situation
+    quotas = learn_quotas(found, hits, 30, step=5)
+    merged = merge({name: each.top(quotas[name]) for name, each in found.items() if quotas[name]}, 100)
+    assert 30 <= (merged.items != PAD).sum(axis=1).mean() < 35

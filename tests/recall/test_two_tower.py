@@ -107,7 +107,7 @@ def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
         assert (batch["history_age"] >= 0).all()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "weighted", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "weighted", "attention", "self_attention"])
 def test_user_vectors_are_those_of_the_trained_network(attributes, past, pooling):
     fitted = TwoTowerRecall(attributes=attributes, pooling=pooling, **SMALL).fit(past)
     network = tower_training.build(fitted).eval()

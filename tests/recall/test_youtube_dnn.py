@@ -38,7 +38,7 @@ def ask(past: Interactions, later: int = 1) -> Requests:
     return Requests.of(users, past, int(past.timestamp.max()) + later)
 
 
-@pytest.mark.parametrize("pooling", ["sum", "mean", "attention"])
+@pytest.mark.parametrize("pooling", ["sum", "mean", "attention", "self_attention"])
 def test_user_vectors_are_those_of_the_trained_network(attributes, past, pooling):
     fitted = YoutubeDnnRecall(attributes=attributes, pooling=pooling, **SMALL).fit(past)
     network = youtube_dnn_training.build(fitted).eval()

@@ -13,7 +13,7 @@ from recsys.nn.embedding import GroupedEmbedding
 from recsys.nn.pooling import HistoryPooling, elapsed
 from recsys.nn.towers import Features, id_embedding, mlp
 
-Kind = Literal["sum", "mean", "attention"]
+Kind = Literal["sum", "mean", "attention", "self_attention"]
 
 
 class RatedPooling(nn.Module):

@@ -38,8 +38,8 @@ RESCORED = 16
 class Search:
     """Finds the best of ``vectors`` (n_items, d) float32 but the ``unmet`` (m,), by product with a query.
 
-    - ``flat``: all are compared, by our own kernel. Exact, nothing to build; up to some ten thousand items
-      nothing is faster.
+    - ``flat``: all are compared, by our own kernel. Exact, nothing to build; of a few thousand items nothing
+      is faster.
     - ``ivf``: lists of the vectors around each of some 4 √n centroids; the nearest lists are compared (Sivic
       & Zisserman, ICCV 2003). The first to try where flat is too slow.
     - ``hnsw``: a walk over a graph of near neighbours (Malkov & Yashunin, TPAMI 2020). Made for the nearest

@@ -47,6 +47,36 @@ def learn_gains(
     return {name: each.tolist() for name, each in zip(found, gains, strict=True)}
 
 
+def learn_quotas(
+    found: Mapping[str, Candidates], hits: Mapping[str, np.ndarray], k: int, step: int = 10
+) -> dict[str, int]:
+    """How many candidates to take from each channel, so that about ``k`` different ones hold most hits.
+
+    ``hits`` (n, depth) bool as `learn_gains` takes them. Each time the channel gives ``step`` more whose next
+    ones bring most relevant items for each new candidate, users counting alike, until the mean user has
+    ``k``. A channel that finds what the others have found already gets none.
+    """
+    keys = np.stack([_keys(each.items, 1 + _last_item(found)) for each in found.values()])
+    every, places = np.unique(keys, return_inverse=True)
+    places, relevant = places.reshape(keys.shape), np.stack([hits[name] for name in found])
+    worth = np.zeros(len(every))
+    worth[places[relevant]] = 1
+    of_user = every // (1 + _last_item(found))
+    worth /= np.maximum(np.bincount(of_user[every != PAD], worth[every != PAD], len(keys[0])), 1)[of_user]
+    new, quotas = every != PAD, np.zeros(len(found), dtype=np.int64)
+    while (~new).sum() < k * len(keys[0]):
+        following = [
+            np.unique(each[:, start : start + step]) for each, start in zip(places, quotas, strict=True)
+        ]
+        gains = [worth[each[new[each]]].mean() if new[each].any() else -1 for each in following]
+        if max(gains) < 0:
+            break
+        best = int(np.argmax(gains))
+        new[following[best]] = False
+        quotas[best] += step
+    return dict(zip(found, quotas.tolist(), strict=True))
+
+
 class _Examples(NamedTuple):
     """All candidates of users with a relevant one, user after user.
 
@@ -62,7 +92,7 @@ class _Examples(NamedTuple):
 
 def _examples(found: Mapping[str, Candidates], hits: Mapping[str, np.ndarray]) -> _Examples:
     useful = np.flatnonzero(np.any([hits[name].any(axis=1) for name in found], axis=0))
-    n_items = 1 + max(int(each.items.max(initial=0)) for each in found.values())
+    n_items = 1 + _last_item(found)
     keys = {name: _keys(each.items[useful], n_items) for name, each in found.items()}
     every = np.unique(np.concatenate([each[each != PAD] for each in keys.values()]))
     relevant = np.zeros(len(every), dtype=bool)
@@ -78,6 +108,10 @@ def _examples(found: Mapping[str, Candidates], hits: Mapping[str, np.ndarray]) -
     n_relevant = np.add.reduceat(relevant, starts) if len(starts) else starts
     share = relevant / np.repeat(n_relevant, lengths)
     return _Examples(sparse.hstack(blocks).tocsr(), share, starts, lengths)
+
+
+def _last_item(found: Mapping[str, Candidates]) -> int:
+    return max(int(each.items.max(initial=0)) for each in found.values())
 
 
 def _keys(items: np.ndarray, n_items: int) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 
 from recsys.artifacts import ArtifactError, read_json, write_json
 from recsys.inference import Weights, load_weights, save_weights
-from recsys.recall.seen import best_unseen_products, in_blocks
+from recsys.recall.ann import Kind, Search
+from recsys.recall.seen import in_blocks
 from recsys.recall.sequence_encoder import SequenceEncoder
 from recsys.recall.sequence_inputs import SequenceInputs
 from recsys.types import Candidates, Interactions, Requests
@@ -32,6 +33,9 @@ class SequenceRecall:
     1 to ``held_back_items`` (log-uniform) are left out, and the item after them is asked for: so the channel
     learns to look further ahead than the next item.
 
+    ``ann`` says how the items that fit what is expected best are found (`recsys.recall.ann.Search`);
+    ``flat`` compares all.
+
     Whoever has met nothing that train knows gets an empty row; items that train has not met are not recalled.
     """
 
@@ -48,6 +52,7 @@ class SequenceRecall:
     epochs: int = 8
     learning_rate: float = 0.004
     regularization: float = 0.01
+    ann: Kind = "flat"
     seed: int = 0
     threads: int = 1
     processes: int = 1
@@ -62,7 +67,9 @@ class SequenceRecall:
 
         self.inputs_ = SequenceInputs.fit(train, self.history_length)
         weights, self.log_ = sequence_training.train(self, train, validated)
-        return self._use(weights)
+        self._use(weights)
+        self.search_ = Search.of(self.item_vectors_, self.unmet_, self.ann)
+        return self
 
     def recall(self, requests: Requests, k: int) -> Candidates:
         return in_blocks(requests, k, lambda block: self.nearest(self.user_vectors(block), block, k))
@@ -77,7 +84,7 @@ class SequenceRecall:
 
     def nearest(self, vectors: np.ndarray, requests: Requests, k: int) -> Candidates:
         """Top ``k`` for ``vectors`` (n, embedding_dim) of who asks, without what the histories hold."""
-        return best_unseen_products(vectors, self.item_vectors_, self.unmet_, requests.seen, k)
+        return self.search_.best_unseen(vectors, requests.seen, k)
 
     @property
     def item_vectors(self) -> np.ndarray:
@@ -94,6 +101,7 @@ class SequenceRecall:
         write_json(folder / "params.json", params)
         self.inputs_.save(folder)
         save_weights(folder / WEIGHTS, self.weights_, self.inputs_.fingerprint)
+        self.search_.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -101,13 +109,16 @@ class SequenceRecall:
         channel.inputs_ = SequenceInputs.load(folder)
         weights = load_weights(folder / WEIGHTS, channel.inputs_.fingerprint)
         try:
-            return channel._use(weights)
+            channel._use(weights)
         except (KeyError, ValueError) as error:
             raise ArtifactError(f"{folder / WEIGHTS}: not this network's weights ({error})") from error
+        channel.search_ = Search.load(folder, channel.item_vectors_, channel.unmet_, channel.ann)
+        return channel
 
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights
         self.encoder_ = SequenceEncoder.of(weights, self.blocks, self.heads)
         self.item_vectors_ = weights["ids.weight"][self.inputs_.rows]
         self.unmet_ = np.flatnonzero(self.inputs_.rows == 0)
+        self.search_ = Search.of(self.item_vectors_, self.unmet_)
         return self

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numba import njit
+from scipy.special import softmax
 
 from recsys.features.history import DAY_LOG, HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE, YEAR_LOG
 from recsys.features.spec import FeatureSpec
@@ -35,6 +36,8 @@ class HistoryWeights:
         if self.kind != "mean":
             told, recency = self.pooling["told.weight"], self.pooling["recency"]
             _tell(inputs[HISTORY_AGE], inputs[HISTORY_VALUE], told, recency, weights)
+        if self.kind == "self_attention":
+            return self._seen(ids, weights)
         _softmax(ids, weights)
         return weights
 
@@ -45,6 +48,21 @@ class HistoryWeights:
             return np.zeros((*ids.shape, heads), dtype=np.float32)
         hidden = np.tanh(self.ids[ids] @ self.pooling["hidden.weight"].T + self.pooling["hidden.bias"])
         return np.asarray(hidden @ self.pooling["query.weight"].T)
+
+    def _seen(self, ids: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """How much the items look at each place: products a row and head, so a row is as alone."""
+        inside, heads = ids != PADDING, logits.shape[2]
+        shape = (*ids.shape, heads, -1)
+        keys, queries = (
+            (self.ids[ids] @ self.pooling[f"{name}.weight"].T).reshape(shape).transpose(0, 2, 1, 3)
+            for name in ("key", "query")
+        )
+        pairs = queries @ keys.transpose(0, 1, 3, 2) / np.float32(keys.shape[3] ** 0.5)
+        pairs += np.where(inside[:, :, None], logits, -np.inf).transpose(0, 2, 1)[:, :, None]
+        seen = softmax(np.where(inside.any(axis=1)[:, None, None, None], pairs, 0), axis=3)
+        mean = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1).astype(np.float32)
+        weights = (mean[:, None, None] @ seen)[:, :, 0].transpose(0, 2, 1) * inside[:, :, None]
+        return np.ascontiguousarray(weights, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,10 @@ class YoutubeDnnRecall:
     """Top ``k`` by the cosine of what a deep network makes of a user and an item's vector.
 
     After Covington et al. (RecSys 2016): the last ``history_length`` items by their vectors, pooled by
-    ``pooling`` (``sum`` and ``mean`` weigh by the value of the feedback, ``attention`` learns to), the newest
-    item once more, the age of the example, and attributes. In service an example is as old as the request is
-    before the newest event of train: of age 0, as a rule.
+    ``pooling`` (``sum`` and ``mean`` weigh by the value of the feedback, ``attention`` and ``self_attention``
+    learn to, as `recsys.nn.pooling.HistoryPooling`), the newest item once more, the age of the example, and
+    attributes. In service an example is as old as the request is before the newest event of train: of age 0,
+    as a rule.
 
     Each interaction of train is an example, as `TwoTowerRecall` has them. The ``loss`` is a softmax over the
     items of the batch and ``uniform_negatives`` more, made up for how often each is drawn, or one over the
@@ -137,7 +138,9 @@ class YoutubeDnnRecall:
     def _use(self, weights: Weights) -> Self:
         self.weights_ = weights
         spec = self.inputs_.spec.for_entity("user", "request")
-        self.attended_ = HistoryWeights("attention", weights["ids.weight"], within(weights, "pooling"))
+        self.ids_, self.attended_ = weights["ids.weight"], None
+        if self.pooling != "sum" and self.pooling != "mean":
+            self.attended_ = HistoryWeights(self.pooling, self.ids_, within(weights, "pooling"))
         self.attributes_ = GroupedEmbedding(spec, within(weights, "attributes")) if spec.columns else None
         self.layers_ = layers(within(weights, "layers"))
         self.item_vectors_ = unit(weights["outputs.weight"])[self.inputs_.rows]
@@ -150,18 +153,17 @@ class YoutubeDnnRecall:
 
     def _vectors(self, inputs: Arrays) -> np.ndarray:
         """`recsys.nn.youtube_dnn.YoutubeDnn`, a row as alone."""
-        table = self.attended_.ids
-        parts = [table[inputs[HISTORY_IDS][:, 0]], inputs[EXAMPLE_AGE][:, None]]
+        parts = [self.ids_[inputs[HISTORY_IDS][:, 0]], inputs[EXAMPLE_AGE][:, None]]
         if self.attributes_ is not None:
             parts.append(self.attributes_(inputs))
         told = np.concatenate(parts, axis=1)
-        x = pooled(inputs, self._history_weights(inputs), table, len(self.layers_[0][0]))
+        x = pooled(inputs, self._history_weights(inputs), self.ids_, len(self.layers_[0][0]))
         x[:, -told.shape[1] :] = told
         return unit(mlp(x, self.layers_))
 
     def _history_weights(self, inputs: Arrays) -> np.ndarray:
         """What each item of the history counts, (n, length, heads) float32."""
-        if self.pooling == "attention":
+        if self.attended_ is not None:
             return self.attended_(inputs)
         weights = (VALUE_FLOOR + inputs[HISTORY_VALUE]) * (inputs[HISTORY_IDS] != PADDING)
         if self.pooling == "mean":

@@ -46,9 +46,9 @@ def build(channel: YoutubeDnnRecall) -> YoutubeDnn:
     """Make the network as the parameters say and with new weights, once ``channel.inputs_`` are fitted."""
     d, spec = channel.embedding_dim, channel.inputs_.spec.for_entity("user", "request")
     pooling = (
-        HistoryPooling(d, channel.history_length, "attention", channel.heads)
-        if channel.pooling == "attention"
-        else RatedPooling(d, channel.pooling, float(VALUE_FLOOR))
+        RatedPooling(d, channel.pooling, float(VALUE_FLOOR))
+        if channel.pooling == "sum" or channel.pooling == "mean"
+        else HistoryPooling(d, channel.history_length, channel.pooling, channel.heads)
     )
     attributes = GroupedEmbedding(spec, d) if spec.columns else None
     return YoutubeDnn(len(channel.inputs_.rows), d, pooling, attributes, channel.hidden, channel.dropout)
