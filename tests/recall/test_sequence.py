@@ -1,5 +1,7 @@
 """What the contract does not ask of the sequence channel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -168,6 +170,14 @@ def test_loss_is_logged_each_epoch_with_what_validate_says(past):
     channel.fit(past, lambda fitted: {"width": float(fitted.recall(ask(past), 3).items.shape[1])})
     assert [row["width"] for row in channel.log_] == [3.0, 3.0, 3.0]
     assert channel.log_[-1]["loss"] < channel.log_[0]["loss"]
+
+
+def test_an_index_finds_what_is_nearest_and_is_kept(past, tmp_path):
+    indexed = SequenceRecall(**SMALL, ann="hnsw").fit(past)
+    indexed.save(tmp_path)
+    found, exact = indexed.recall(ask(past), 5), replace(indexed, ann="flat").fit(past).recall(ask(past), 5)
+    assert (found.items[:, :, None] == exact.items[:, None]).any(axis=1)[exact.items != PAD].mean() > 0.9
+    assert (SequenceRecall.load(tmp_path).recall(ask(past), 5).items == found.items).all()
 
 
 def test_the_same_seed_gives_the_same_vectors_and_another_others(channel, past):
