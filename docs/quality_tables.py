@@ -65,7 +65,14 @@ def summary() -> str:
 def not_asked() -> list[str]:
     """Of each protocol, peers that the last run has left out."""
     listed = yaml.safe_load(PEERS.read_text())
-    left_out = {split: [name for name in listed if name not in told(split)["systems"]] for split in SPLITS}
+    left_out = {
+        split: [
+            name
+            for name, peer in listed.items()
+            if name not in told(split)["systems"] and split in peer.get("splits", SPLITS)
+        ]
+        for split in SPLITS
+    }
     return [f"{split}, not asked yet: {', '.join(names)}" for split, names in left_out.items() if names]
 
 
