@@ -29,6 +29,8 @@ def ranking() -> str:
     for split, told in reports.items():
         picture = f"![GAUC by seed, {split}](../reports/benchmarks/ranking_{split}.png)"
         parts += [f"## {split}", orders(told["models"]), probabilities(told["models"]), picture]
+        if missing := [name for name in told["contenders"] if name not in told["models"]]:
+            parts.append(f"Not run yet: {', '.join(missing)}.")
     return "\n\n".join(parts)
 
 

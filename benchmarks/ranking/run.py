@@ -162,7 +162,9 @@ def main() -> None:
         merged = read_json(Path("artifacts") / split / "merging" / "merging.json")
         of = fingerprint([merged, of_split])
         told, exam = begun(report, {**budget, "of": of}), Exam.of(dataset, split, of_split)
-        for each in contenders(dataset, of_split):
+        every = contenders(dataset, of_split)
+        told["contenders"] = [each.name for each in every]
+        for each in every:
             if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
                 continue
             settings = tuned(each, exam, asked.trials, asked.requests, seed)
