@@ -94,6 +94,15 @@ class Bench:
         told = dict(self.params[stage])
         return overridden(told, told.pop("at", {}).get(self.split, {}))
 
+    @property
+    def of(self) -> dict[str, str]:
+        """What each part is measured of: its parameters, and for the ranker how the channels are merged."""
+        merged = read_json(Path("artifacts") / self.split / "merging" / "merging.json")
+        return {
+            "ranker": fingerprint([merged, self.of_stage("mmoe")]),
+            "two_tower": fingerprint(self.of_stage("two_tower")),
+        }
+
     @cached_property
     def judge(self) -> Judge:
         return Judge.of(self.dataset, self.split, "valid")
@@ -291,15 +300,19 @@ def compared(whole: PerUser, changed: PerUser, seed: int) -> dict[str, Any]:
     }
 
 
-def begun(budget: Mapping[str, Any]) -> dict[str, Any]:
-    """What an earlier run measured of those parts for which it had the same ``budget``."""
-    splits: dict[str, Any] = {}
-    if REPORT.exists():
-        report = read_json(REPORT)
-        same = {part for part in budget if report["budget"].get(part) == budget[part]}
-        for split, parts in report["splits"].items():
-            splits[split] = {part: rows for part, rows in parts.items() if part in same}
-    return {"budget": budget, "splits": splits}
+def begun(budget: Mapping[str, Any], of: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """What an earlier run measured of those parts for which it had the same ``budget``, ``of`` the same."""
+    before = read_json(REPORT) if REPORT.exists() else {"budget": {}, "splits": {}}
+    splits = {}
+    for split, parts in before["splits"].items():
+        was = before.get("of", {}).get(split, {})
+        same = {
+            part
+            for part in budget
+            if before["budget"].get(part) == budget[part] and was.get(part) == of.get(split, was).get(part)
+        }
+        splits[split] = {part: rows for part, rows in parts.items() if part in same}
+    return {"budget": budget, "of": {**before.get("of", {}), **of}, "splits": splits}
 
 
 def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: Callable[[], None]) -> None:
@@ -325,14 +338,15 @@ def main() -> None:
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     seeds = {"ranker": asked.seeds, "two_tower": asked.tower_seeds}
-    merged = [read_json(Path("artifacts") / split / "merging" / "merging.json") for split in SPLITS]
-    ranker = {"requests": asked.requests, "seeds": asked.seeds, "of": fingerprint([merged, params["mmoe"]])}
-    towers = {"seeds": asked.tower_seeds, "of": fingerprint(params["two_tower"])}
-    report = begun({"ranker": ranker, "two_tower": towers})
+    budget = {
+        "ranker": {"requests": asked.requests, "seeds": asked.seeds},
+        "two_tower": {"seeds": asked.tower_seeds},
+    }
     dataset = Dataset.load(Path("artifacts/data"))
+    benches = {split: Bench(dataset, split, params, asked.requests, seeds) for split in asked.splits}
+    report = begun(budget, {split: bench.of for split, bench in benches.items()})
     for part, kind in PARTS.items():
-        for split in asked.splits:
-            bench = Bench(dataset, split, params, asked.requests, seeds)
+        for split, bench in benches.items():
             rows = report["splits"].setdefault(split, {}).setdefault(part, [])
             measure(kind.of(bench), part, rows, lambda: write_json(REPORT, report))
     DRAWN.parent.mkdir(parents=True, exist_ok=True)

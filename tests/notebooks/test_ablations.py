@@ -58,6 +58,7 @@ def test_what_was_measured_is_kept_and_drawn(ablations, repository, monkeypatch,
     monkeypatch.setattr(ablations, "DRAWN", tmp_path / "ablations.ipynb")
     few = [("whole", "whole", {}), ("channel", "without mf", {"out": "mf"})]
     few.append(("ranking", "merged order", {"ranked": False}))
+    few += [("items", items, {"items": items}) for items in ("ids", "item2vec")]
     monkeypatch.setattr(ablations.RankerAblations, "variants", lambda _: iter(few))
     towers = [few[0], ("start", "not from item2vec", {"item2vec": None})]
     monkeypatch.setattr(ablations.TowerAblations, "variants", lambda _: iter(towers))
