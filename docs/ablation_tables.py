@@ -12,7 +12,12 @@ from quality_tables import spread
 from recsys.artifacts import read_json
 
 REPORT = Path(__file__).resolve().parent.parent / "reports" / "benchmarks" / "ablations.json"
-SHOWN = (("ranker", "ndcg_at_10"), ("ranker", "recall_at_100"), ("two_tower", "recall_at_100"))
+SHOWN = (
+    ("ranker", "ndcg_at_10"),
+    ("ranker", "recall_at_100"),
+    ("two_tower", "recall_at_100"),
+    ("visitors", "ndcg_at_10"),
+)
 """Tables: of which part, by which metric."""
 
 

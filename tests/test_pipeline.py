@@ -144,6 +144,14 @@ def test_a_known_user_without_history_is_served_by_attributes(recommender):
     assert [name for name, any_ in found.items() if any_] == [FALLBACK, "two_tower"]
 
 
+def test_who_has_no_past_is_not_ranked_but_keeps_the_order_of_the_merge(recommender):
+    plain = replace(recommender, reranking=Reranking())
+    newcomer, known = row_of(recommender, "u59"), row_of(recommender, "u3")
+    shown = lists(plain, [newcomer, known])
+    assert shown.found[0].tolist() == list(range(10))
+    assert shown.found[1].tolist() != list(range(10))
+
+
 def test_what_the_channels_said_stays_with_an_item(recommender):
     shown = lists(recommender, [3])
     for number, name in enumerate(shown.merged.channels):

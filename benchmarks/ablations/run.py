@@ -3,9 +3,10 @@
 Everything is learned on *late* or fitted on the past of *valid*, and judged on *valid*, whose users met
 nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
 gains of merging with it), without each group of features, with items told by ids or vectors too, and with
-other settings; the two towers with other histories, negatives and starts. A row is the mean paired
-difference to what nothing is taken from, over users and seeds. What an earlier run measured of a part with
-the same budget, of the same channels and parameters, is kept. ablations.ipynb draws it.
+other settings; the two towers with other histories, negatives and starts; visitors, of whom nothing is known,
+are shown what is merged without each channel. A row is the mean paired difference to what nothing is taken
+from, over users and seeds. What an earlier run measured of a part with the same budget, of the same channels
+and parameters, is kept. ablations.ipynb draws it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from recsys.recall import load_fold
 from recsys.recall.item2vec import Item2VecRecall
 from recsys.recall.merge_training import learn_gains
 from recsys.recall.two_tower import TwoTowerRecall
-from recsys.types import Candidates, MergedCandidates, Requests
+from recsys.types import PAD, Candidates, MergedCandidates, Requests
 
 HERE = Path(__file__).resolve().parent
 REPORT = Path("reports/benchmarks/ablations.json")
@@ -101,6 +102,7 @@ class Bench:
         return {
             "ranker": fingerprint([merged, self.of_stage("mmoe")]),
             "two_tower": fingerprint(self.of_stage("two_tower")),
+            "visitors": fingerprint([merged, self.of_stage("cf")]),
         }
 
     @cached_property
@@ -277,9 +279,42 @@ class TowerAblations:
         return mean_of(lists)
 
 
-PARTS: Mapping[str, type[RankerAblations] | type[TowerAblations]] = {
+@dataclass(frozen=True)
+class VisitorAblations:
+    """What newcomers of *valid* would be shown if nothing at all were known of them: the merged list."""
+
+    bench: Bench
+    judge: Judge
+    merging: Merging
+    found: Mapping[str, Candidates]
+
+    @classmethod
+    def of(cls, bench: Bench) -> Self:
+        """Let the channels of artifacts/ answer them as nobody."""
+        judge, artifacts = Judge.of(bench.dataset, bench.split, "valid", cold=True), Path("artifacts")
+        told = read_json(artifacts / bench.split / "merging" / "merging.json")
+        asked = replace(judge.fold.requests(judge.rows), users=np.full(len(judge), PAD))
+        channels = load_fold(artifacts / bench.split / "recall", "valid", told["channels"])
+        merging = Merging(**told["merging"])
+        found = {name: each.recall(asked, merging.depth) for name, each in channels.items()}
+        return cls(bench, judge, merging, found)
+
+    def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Each channel that has an answer; none where everybody has a past."""
+        answered = [name for name, each in self.found.items() if (each.items != PAD).any()]
+        if answered:
+            yield "whole", WHOLE, {}
+        yield from (("visitors", f"without {name}", {"out": name}) for name in answered)
+
+    def measured(self, *, out: str | None = None) -> PerUser:
+        """Metrics by user of the list, ``out`` left out."""
+        return self.judge.per_user(self.merging({k: v for k, v in self.found.items() if k != out}).items)
+
+
+PARTS: Mapping[str, type[RankerAblations] | type[TowerAblations] | type[VisitorAblations]] = {
     "ranker": RankerAblations,
     "two_tower": TowerAblations,
+    "visitors": VisitorAblations,
 }
 
 
@@ -341,6 +376,7 @@ def main() -> None:
     budget = {
         "ranker": {"requests": asked.requests, "seeds": asked.seeds},
         "two_tower": {"seeds": asked.tower_seeds},
+        "visitors": {},
     }
     dataset = Dataset.load(Path("artifacts/data"))
     benches = {split: Bench(dataset, split, params, asked.requests, seeds) for split in asked.splits}

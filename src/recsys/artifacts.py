@@ -21,7 +21,9 @@ import numpy as np
 ALIGNED = 64
 """Bytes: arrays begin at multiples of them, as numpy's own do."""
 LOCAL, ZIP64 = 30, 20
-"""Bytes of a zip's local header without name and extra fields, and of the one `zipfile` adds for sizes."""
+"""Bytes of a zip's local header without name and extra fields, and of what `zipfile` adds for large sizes."""
+LARGE = 1 << 30
+"""Bytes from which on an array gets it: what else changes then differs by the patch version of Python."""
 EXTRA, PADDED = struct.Struct("<HH"), 0xD935
 """An extra field's id and length; the id is Android's, which aligns its archives so too."""
 
@@ -67,9 +69,10 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             raise ArtifactError(f"{path}: array {name!r} holds Python objects, which are never written")
     with replacing(path) as temporary, temporary.open("wb") as file, ZipFile(file, "w") as archive:
         for name, array in arrays.items():
+            large = array.nbytes >= LARGE
             member = ZipInfo(f"{name}.npy")  # dated 1980, whenever it is written
-            member.extra = _padding(file.tell() + LOCAL + len(member.filename.encode()) + ZIP64)
-            with archive.open(member, "w", force_zip64=True) as part:
+            member.extra = _padding(file.tell() + LOCAL + len(member.filename.encode()) + ZIP64 * large)
+            with archive.open(member, "w", force_zip64=large) as part:
                 np.lib.format.write_array(part, array, allow_pickle=False)
 
 

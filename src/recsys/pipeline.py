@@ -250,12 +250,15 @@ class Recommender:
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
         """Whole candidate lists in the ranker's order, before re-ranking.
 
-        Whom only the popular channel knows keeps its order: there is nothing to rank by.
+        Who has no past, or whom only the popular channel knows, keeps the order of the merge: the ranker has
+        learned of users with a past, and of others it knows less than what is popular tells
+        (notebooks/50_mmoe.ipynb).
         """
         scores = self.ranker.score(self.features, requests, merged)
         personal = [number for number, name in enumerate(merged.channels) if name != FALLBACK]
         known = (merged.ranks[:, :, personal] != PAD).any(axis=(1, 2))
-        final = np.where(known[:, None], scores.scores, merged.scores)
+        ranked = known & (requests.history.lengths > 0)
+        final = np.where(ranked[:, None], scores.scores, merged.scores)
         order = np.argsort(-final, axis=1, kind="stable")
         items = _at(merged.items, order)
         return Recommendations(

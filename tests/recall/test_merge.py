@@ -95,12 +95,19 @@ def test_gains_add_up_and_lie_on_the_logarithm_of_ranks_between_knots():
     merged = merge(found, 3, "learned", {"a": [4.0, 2.0, 1.0] + 8 * [1.0], "b": 11 * [0.5]})
     assert merged.items.tolist() == [[5, 6, 7]]
     third = 2 + (1 - 2) * np.log(3 / 2) / np.log(2)
-    assert merged.scores[0] == pytest.approx([4, 2, third + 0.5])
+    assert merged.scores[0] == pytest.approx([4, 2, third + 0.5], rel=1e-3)
 
 
 def test_what_only_channels_without_gains_found_comes_last_in_its_order():
     found = {"a": listed([9, 4, 6]), "b": listed([2])}
     assert merge(found, 4, "learned", {"a": 11 * [0.0], "b": 11 * [1.0]}).items.tolist() == [[2, 9, 4, 6]]
+
+
+@given(gain=st.floats(0, 4), order=st.permutations(range(60)))
+def test_what_a_channel_found_alone_stays_in_its_order_where_gains_are_flat(gain, order):
+    assert merge({"a": listed(list(order))}, 60, "learned", {"a": 11 * [gain]}).items.tolist() == [
+        list(order)
+    ]
 
 
 def test_ties_go_to_the_lower_row_number():

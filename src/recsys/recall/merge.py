@@ -18,8 +18,8 @@ KNOTS = 2 ** np.arange(11)
 """Ranks from 1; beyond the last a gain stays as it is there."""
 SMOOTHING = 60
 """Of reciprocal ranks, as Cormack et al. found it best."""
-LEAST = 1e-6
-"""Weight of reciprocal ranks beside gains: they only order what gains do not."""
+LEAST = 0.01
+"""Weight of reciprocal ranks beside gains: they only order what gains do not, and in float32 still do."""
 
 
 def merge(
