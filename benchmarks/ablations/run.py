@@ -1,18 +1,18 @@
 """What is lost without a part, or with another setting: `python benchmarks/ablations/run.py`.
 
 Everything is learned on *late* or fitted on the past of *valid*, and judged on *valid*, whose users met
-nothing of it; the channels are those of artifacts/. The ranker is trained anew without each channel (and the
-gains of merging with it), without each group of features, with items told by ids or vectors too, and with
-other settings; the two towers with other histories, negatives and starts; visitors, of whom nothing is known,
-are shown what is merged without each channel. A row is the mean paired difference to what nothing is taken
-from, over users and seeds. What an earlier run measured of a part with the same budget, of the same channels
-and parameters, is kept. ablations.ipynb draws it.
+nothing of it; the channels are those of artifacts/. The ranker is trained anew (and the gains of merging)
+without each channel that is asked and with each that is not, without each group of features, with items told
+by ids or vectors too, and with other settings; the two towers with other histories, negatives and starts.
+Visitors, of whom nothing is known, are shown what is merged without each channel. A row is the mean paired
+difference to what nothing is taken from, over users and seeds. What an earlier run measured of a part with
+the same budget, of the same channels and parameters, is kept. ablations.ipynb draws it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -128,37 +128,42 @@ class Ablations(Protocol):
 
 @dataclass(frozen=True)
 class RankerAblations:
-    """The ranker, trained anew on what the channels found; ``found`` by fold and channel."""
+    """The ranker, trained anew on what the channels ``asked`` found; ``found`` by fold and fitted channel."""
 
     bench: Bench
     judges: Mapping[str, Judge]
     found: Mapping[str, Mapping[str, Candidates]]
+    asked: tuple[str, ...]
 
     @classmethod
     def of(cls, bench: Bench) -> Self:
         """Let the channels of artifacts/ find what is ranked, of so many users of late and all of valid."""
         late = Judge.of(bench.dataset, bench.split, "late").sample(bench.requests, bench.seed)
         judges, found = {"late": late, "valid": bench.judge}, {}
-        told = bench.of_stage("merging")
+        told, fitted = bench.of_stage("merging"), Path("artifacts") / bench.split / "recall"
         for fold, judge in judges.items():
-            channels = load_fold(Path("artifacts") / bench.split / "recall", fold, told["channels"])
-            asked = judge.fold.requests(judge.rows)
-            found[fold] = {name: each.recall(asked, told["depth"]) for name, each in channels.items()}
-        return cls(bench, judges, found)
+            channels = load_fold(fitted, fold, {path.name for path in fitted.glob(f"*/{fold}/*/")})
+            requests = judge.fold.requests(judge.rows)
+            found[fold] = {name: each.recall(requests, told["depth"]) for name, each in channels.items()}
+        return cls(bench, judges, found, tuple(told["channels"]))
 
     def variants(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Group, name and what differs, as `measured` takes it."""
-        numbers, channels = self._features("valid", frozenset()), list(self.found["valid"])
+        numbers = self._features("valid", frozenset())
         near = numbers.found_names([])
+        answered = {name for name, each in self.found["valid"].items() if (each.items != PAD).any()}
         groups = {
-            "ranks and scores of channels": set(numbers.found_names(channels)).difference(near),
+            "ranks and scores of channels": set(numbers.found_names(self.asked)).difference(near),
             "statistics and numbers of items": numbers.known_names,
             "nearness to the history": near,
             "activity of the user": ACTIVITY,
         }
         yield "whole", WHOLE, {}
         yield "ranking", "merged order", {"ranked": False}
-        yield from (("channel", f"without {name}", {"out": name}) for name in channels)
+        yield from (("channel", f"without {name}", {"out": name}) for name in self.asked)
+        yield from (
+            ("channel", f"{name} too", {"added": name}) for name in sorted(answered.difference(self.asked))
+        )
         yield from (
             ("features", f"without {name}", {"blank": frozenset(names)}) for name, names in groups.items()
         )
@@ -176,13 +181,14 @@ class RankerAblations:
         *,
         ranked: bool = True,
         out: str | None = None,
+        added: str | None = None,
         blank: frozenset[str] = frozenset(),
         entity: str | None = None,
         items: str | None = None,
         **settings: Any,
     ) -> PerUser:
-        """Metrics by user of the list, ``out`` and the other things left out, ``items`` told one more way."""
-        examples = self.examples(out, blank)
+        """Metrics by user of the list: a channel ``out`` or ``added``, ``items`` told one more way."""
+        examples = self.examples({*self.asked, *([added] if added else [])} - {out}, blank)
         lists = [examples["valid"].merged.items]
         if ranked:
             attributes = self.attributes(entity, items)
@@ -215,11 +221,12 @@ class RankerAblations:
             return replace(told, items=frame, columns=(*columns, *numbers))
         return replace(told, columns=columns)
 
-    def examples(self, out: str | None, blank: frozenset[str]) -> dict[str, Examples]:
-        """By fold, what the other channels find when ``out`` is asked no more."""
+    def examples(self, asked: Set[str | None], blank: frozenset[str]) -> dict[str, Examples]:
+        """By fold, what the channels ``asked`` find, merged by gains that are learned of them."""
         told, tasks = self.bench.of_stage("merging"), tuple(self.bench.dataset.spec.tasks)
         kept = {
-            fold: {name: c for name, c in lists.items() if name != out} for fold, lists in self.found.items()
+            fold: {name: c for name, c in lists.items() if name in asked}
+            for fold, lists in self.found.items()
         }
         hits = {name: self.judges["late"].hits(each.items) for name, each in kept["late"].items()}
         merge = Merging(

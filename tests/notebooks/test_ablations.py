@@ -37,7 +37,10 @@ def of_ranker(ablations, repository, prepared, monkeypatch):
 def test_blank_names_tell_the_same_number_of_all(ablations, of_ranker, prepared):
     judge = of_ranker.judges["valid"]
     fitted = CandidateFeatures.fit(judge.fold.past, prepared.items, prepared.spec.category, [30])
-    requests, merged = judge.fold.requests(judge.rows), of_ranker.examples(None, frozenset())["valid"].merged
+    requests, merged = (
+        judge.fold.requests(judge.rows),
+        of_ranker.examples({*of_ranker.asked}, frozenset())["valid"].merged,
+    )
     blank = frozenset({"popular_rank", "popularity_gap", "since_last", fitted.known_names[0]})
     blanked = ablations.Blanked(**vars(fitted), blank=blank)
     told = blanked.candidate_frame(requests, merged) | blanked.request_frame(requests)
@@ -47,7 +50,8 @@ def test_blank_names_tell_the_same_number_of_all(ablations, of_ranker, prepared)
 
 
 def test_a_channel_that_is_out_finds_nothing(of_ranker):
-    with_it, without = (of_ranker.examples(out, frozenset()) for out in (None, "mf"))
+    asked = {*of_ranker.asked}
+    with_it, without = (of_ranker.examples(each, frozenset()) for each in (asked, asked - {"mf"}))
     assert "mf" in with_it["late"].merged.channels
     assert "mf" not in without["late"].merged.channels
 
