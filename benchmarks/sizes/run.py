@@ -27,9 +27,11 @@ IN_ARRAYS = {"mf": ("factors.npz", ("users", "items")), "cluster": ("clusters.np
 
 
 def models(split: str) -> Iterator[tuple[str, Path]]:
-    """Each model's name and folder: channels in the order of the registry, then the ranker."""
+    """Each model's name and folder: channels that keep more than parameters, in their order; the ranker."""
     for name in CHANNELS:
-        yield from ((name, path) for path in sorted((ARTIFACTS / split).glob(f"**/test/{name}")))
+        for path in sorted((ARTIFACTS / split).glob(f"**/test/{name}")):
+            if any(file.suffix != ".json" for file in path.iterdir()):
+                yield name, path
     yield "ranker", ARTIFACTS / split / "mmoe" / "ranker"
 
 
