@@ -149,6 +149,7 @@ def test_who_has_no_past_is_not_ranked_but_keeps_the_order_of_the_merge(recommen
     newcomer, known = row_of(recommender, "u59"), row_of(recommender, "u3")
     shown = lists(plain, [newcomer, known])
     assert shown.found[0].tolist() == list(range(10))
+    assert (np.diff(shown.scores[0]) < 0).all()
     assert shown.found[1].tolist() != list(range(10))
 
 

@@ -21,7 +21,7 @@ from recsys.features.spec import REQUEST
 from recsys.features.values import FeatureError
 from recsys.rank.ranker import Ranker
 from recsys.recall import channel
-from recsys.recall.merge import Gains, Method, merge
+from recsys.recall.merge import SMOOTHING, Gains, Method, merge
 from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
 from recsys.recall.similar_items import SimilarItems
@@ -241,24 +241,24 @@ class Recommender:
 
     def fallback(self, requests: Requests, k: int) -> MergedCandidates:
         """What is popular in each user's segment, for when nothing else works."""
-        popular = self.channels[FALLBACK]
+        popular, by_place = self.channels[FALLBACK], replace(self.merging, method="reciprocal_rank")
         assert isinstance(popular, PopularRecall)
-        return self.merging(
-            {FALLBACK: popular.recall_in_segment(requests, self.merging.quota(FALLBACK, k))}, k
-        )
+        return by_place({FALLBACK: popular.recall_in_segment(requests, self.merging.quota(FALLBACK, k))}, k)
 
     def rank(self, requests: Requests, merged: MergedCandidates) -> Recommendations:
         """Whole candidate lists in the ranker's order, before re-ranking.
 
         Who has no past, or whom only the popular channel knows, keeps the order of the merge: the ranker has
         learned of users with a past, and of others it knows less than what is popular tells
-        (notebooks/50_mmoe.ipynb).
+        (notebooks/50_mmoe.ipynb). Scores are reciprocal ranks there, for learned gains may be level.
         """
         scores = self.ranker.score(self.features, requests, merged)
         personal = [number for number, name in enumerate(merged.channels) if name != FALLBACK]
         known = (merged.ranks[:, :, personal] != PAD).any(axis=(1, 2))
         ranked = known & (requests.history.lengths > 0)
-        final = np.where(ranked[:, None], scores.scores, merged.scores)
+        by_place = 1 / (SMOOTHING + np.arange(1, merged.items.shape[1] + 1, dtype=np.float32))
+        unranked = np.where(merged.items == PAD, -np.inf, by_place)
+        final = np.where(ranked[:, None], scores.scores, unranked).astype(np.float32)
         order = np.argsort(-final, axis=1, kind="stable")
         items = _at(merged.items, order)
         return Recommendations(
