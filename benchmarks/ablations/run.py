@@ -78,13 +78,12 @@ class Blanked(CandidateFeatures):
 
 @dataclass(frozen=True)
 class Bench:
-    """One split: its data set and parameters, and how much of it is learned from."""
+    """One split: its data set, parameters, and for each part how many requests and seeds are used."""
 
     dataset: Dataset
     split: str
     params: Params
-    requests: int
-    seeds: Mapping[str, int]
+    budget: Mapping[str, Mapping[str, int]]
 
     @property
     def seed(self) -> int:
@@ -96,14 +95,15 @@ class Bench:
         return overridden(told, told.pop("at", {}).get(self.split, {}))
 
     @property
-    def of(self) -> dict[str, str]:
-        """What each part is measured of: its parameters, and for the ranker how the channels are merged."""
+    def of(self) -> dict[str, Any]:
+        """What each part is measured of: its parameters, how the channels are merged, requests and seeds."""
         merged = read_json(Path("artifacts") / self.split / "merging" / "merging.json")
-        return {
+        told = {
             "ranker": fingerprint([merged, self.of_stage("mmoe")]),
             "two_tower": fingerprint(self.of_stage("two_tower")),
             "visitors": fingerprint([merged, self.of_stage("cf")]),
         }
+        return {part: {"parameters": each, **self.budget.get(part, {})} for part, each in told.items()}
 
     @cached_property
     def judge(self) -> Judge:
@@ -138,7 +138,9 @@ class RankerAblations:
     @classmethod
     def of(cls, bench: Bench) -> Self:
         """Let the channels of artifacts/ find what is ranked, of so many users of late and all of valid."""
-        late = Judge.of(bench.dataset, bench.split, "late").sample(bench.requests, bench.seed)
+        late = Judge.of(bench.dataset, bench.split, "late").sample(
+            bench.budget["ranker"]["requests"], bench.seed
+        )
         judges, found = {"late": late, "valid": bench.judge}, {}
         told, fitted = bench.of_stage("merging"), Path("artifacts") / bench.split / "recall"
         for fold, judge in judges.items():
@@ -198,7 +200,7 @@ class RankerAblations:
                 **settings,
             }
             lists = []
-            for number in range(self.bench.seeds["ranker"]):
+            for number in range(self.bench.budget["ranker"]["seeds"]):
                 ranker = Ranker(**{**told, "widths": tuple(told["widths"]), "seed": self.bench.seed + number})
                 ranker.fit([examples["late"]], attributes)
                 order = ranker.score_examples(examples["valid"]).order
@@ -275,7 +277,7 @@ class TowerAblations:
                 attributes, columns=tuple(c for c in attributes.columns if c.entity in entities)
             )
         lists = []
-        for number in range(self.bench.seeds["two_tower"]):
+        for number in range(self.bench.budget["two_tower"]["seeds"]):
             seed, vectors = self.bench.seed + number, None
             if starts:
                 first = Item2VecRecall(**starts, embedding_dim=told["embedding_dim"], seed=seed)
@@ -342,19 +344,14 @@ def compared(whole: PerUser, changed: PerUser, seed: int) -> dict[str, Any]:
     }
 
 
-def begun(budget: Mapping[str, Any], of: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """What an earlier run measured of those parts for which it had the same ``budget``, ``of`` the same."""
-    before = read_json(REPORT) if REPORT.exists() else {"budget": {}, "splits": {}}
+def begun(of: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What an earlier run measured of the same: for each split in ``of`` those parts, others whole."""
+    before = read_json(REPORT) if REPORT.exists() else {"of": {}, "splits": {}}
     splits = {}
     for split, parts in before["splits"].items():
-        was = before.get("of", {}).get(split, {})
-        same = {
-            part
-            for part in budget
-            if before["budget"].get(part) == budget[part] and was.get(part) == of.get(split, was).get(part)
-        }
-        splits[split] = {part: rows for part, rows in parts.items() if part in same}
-    return {"budget": budget, "of": {**before.get("of", {}), **of}, "splits": splits}
+        was, now = before["of"][split], of.get(split, before["of"][split])
+        splits[split] = {part: rows for part, rows in parts.items() if was.get(part) == now.get(part)}
+    return {"of": {**before["of"], **of}, "splits": splits}
 
 
 def measure(ablations: Ablations, part: str, rows: list[dict[str, Any]], keep: Callable[[], None]) -> None:
@@ -379,15 +376,13 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", default=SPLITS)
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
-    seeds = {"ranker": asked.seeds, "two_tower": asked.tower_seeds}
     budget = {
         "ranker": {"requests": asked.requests, "seeds": asked.seeds},
         "two_tower": {"seeds": asked.tower_seeds},
-        "visitors": {},
     }
     dataset = Dataset.load(Path("artifacts/data"))
-    benches = {split: Bench(dataset, split, params, asked.requests, seeds) for split in asked.splits}
-    report = begun(budget, {split: bench.of for split, bench in benches.items()})
+    benches = {split: Bench(dataset, split, params, budget) for split in asked.splits}
+    report = begun({split: bench.of for split, bench in benches.items()})
     for part, kind in PARTS.items():
         for split, bench in benches.items():
             rows = report["splits"].setdefault(split, {}).setdefault(part, [])

@@ -30,7 +30,7 @@ def ablations():
 def of_ranker(ablations, repository, prepared, monkeypatch):
     monkeypatch.chdir(repository)
     params = yaml.safe_load((repository / "params.yaml").read_text())
-    bench = ablations.Bench(prepared, SPLIT, params, requests=20, seeds={"ranker": 1, "two_tower": 1})
+    bench = ablations.Bench(prepared, SPLIT, params, {"ranker": {"requests": 20, "seeds": 1}})
     return ablations.RankerAblations.of(bench)
 
 
