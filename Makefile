@@ -67,7 +67,7 @@ bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle
 		echo $$each; python $$each; done
 
 lock: setup  ## write requirements.lock anew from .venv
-	{ sed -n '/^#/p' requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	{ sed -n '/^#\|;/p' requirements.lock; pip freeze --exclude-editable --exclude async-timeout | sed 's/+cpu$$//'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:  ## remove .venv, folders of presets and caches; data, artifacts and releases stay

@@ -24,6 +24,11 @@ def test_the_gates_of_a_mixture_add_up_to_1():
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
 
 
+def test_a_gate_prefers_nobody_before_it_has_learned():
+    for weights in MMoE(6, TASKS, 4, [8, 4], 0.0).gate_weights(X).values():
+        torch.testing.assert_close(weights, torch.full((50, 4), 0.25))
+
+
 @pytest.mark.parametrize("level", [0, 1])
 def test_an_expert_that_is_shared_serves_every_task(level):
     model = PLE(6, TASKS, 3, [8, 4], 0.0)

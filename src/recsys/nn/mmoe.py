@@ -18,7 +18,7 @@ class MMoE(nn.Module):
     ) -> None:
         super().__init__()
         self.experts = nn.ModuleList(mlp([d_in, *widths], dropout) for _ in range(n_experts))
-        self.gates = nn.ModuleDict({task: nn.Linear(d_in, n_experts) for task in tasks})
+        self.gates = nn.ModuleDict({task: level_gate(d_in, n_experts) for task in tasks})
         self.heads = heads(tasks, widths[-1])
 
     def gate_weights(self, x: Tensor) -> dict[str, Tensor]:
@@ -47,6 +47,14 @@ class SharedBottom(nn.Module):
         """Map ``x`` (batch, d_in) to one logit (batch,) per task."""
         h = self.experts[0](x).relu()
         return {task: head(h).squeeze(-1) for task, head in self.heads.items()}
+
+
+def level_gate(d_in: int, n_experts: int) -> nn.Linear:
+    """Logits of ``n_experts`` that begin equal: what a gate prefers, it has learned, and did not draw."""
+    gate = nn.Linear(d_in, n_experts)
+    nn.init.zeros_(gate.weight)
+    nn.init.zeros_(gate.bias)
+    return gate
 
 
 def heads(tasks: Sequence[str], width: int) -> nn.ModuleDict:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from recsys.nn.mmoe import heads
+from recsys.nn.mmoe import heads, level_gate
 
 
 def listened(n_tasks: int, n_experts: int) -> list[list[int]]:
@@ -31,7 +31,7 @@ class Extraction(nn.Module):
         # After the last level only tasks go on.
         self.listened = listened(n_tasks, n_experts)[: n_tasks if last else None]
         self.experts = nn.ModuleList(nn.Linear(d_in, width) for _ in range(n_experts))
-        self.gates = nn.ModuleList(nn.Linear(d_in, len(whom)) for whom in self.listened)
+        self.gates = nn.ModuleList(level_gate(d_in, len(whom)) for whom in self.listened)
 
     def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Map each task's input and the shared one, (batch, d_in) each, to their outputs (batch, width)."""
