@@ -2,7 +2,11 @@ import importlib.util
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+import yaml
+
+from recsys.parameters import overridden
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks/run.py")
@@ -86,3 +90,23 @@ def test_a_failing_cell_is_named_and_leaves_no_copy(repository, capsys):
     assert run.main(["cf"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "cf: In [3] failed: ValueError: no items"
     assert list(Path("reports/notebooks").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def declared():
+    """What each stage's notebook declares."""
+    notebooks = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return {path.stem[3:]: set(papermill.inspect_notebook(str(path))) for path in notebooks}
+
+
+@pytest.mark.parametrize("preset", [None, *(path.name for path in sorted(ROOT.glob("params.*.yaml")))])
+def test_every_stage_has_what_its_notebook_declares_for_each_split(preset, declared, tmp_path, monkeypatch):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    if preset is not None:
+        params = overridden(params, yaml.safe_load((ROOT / preset).read_text()))
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    for stage in declared.keys() & params.keys():
+        names = declared[stage]
+        for split in params["data"]["splits"] if "split" in names else [None]:
+            run.check_names(Path(stage), set(run.parameters_of(stage, split, names)), names)
