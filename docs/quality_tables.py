@@ -149,13 +149,19 @@ def chosen() -> str:
     rows = []
     for split, peers in read_json(REPORT)["tuned"].items():
         for name, each in peers.items():
-            trials = each["trials"]
             settings = json.dumps(each["chosen"]).replace('"', "").strip("{}") or "defaults"
-            value, spent = max(trial["ndcg_at_10"] for trial in trials), trials[-1]["cpu_seconds"]
-            trainings = str(len({trial["cpu_seconds"] for trial in trials}))
-            rows.append([split, name, settings, trainings, str(len(trials)), f"{spent:,.0f}", f"{value:.4f}"])
+            rows.append([split, name, settings, *(tuning(each["trials"]) or [""] * 4)])
     names = ["protocol", "peer", "chosen", "trained", "looked at", "tuning, s", "ndcg_at_10 on valid"]
     return table(names, rows, words=3)
+
+
+def tuning(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Trainings, looks, seconds and the best value on valid; nothing of settings that stand alone."""
+    if not trials:
+        return []
+    trainings = len({trial["cpu_seconds"] for trial in trials})
+    value, spent = max(trial["ndcg_at_10"] for trial in trials), trials[-1]["cpu_seconds"]
+    return [str(trainings), str(len(trials)), f"{spent:,.0f}", f"{value:.4f}"]
 
 
 def libraries() -> str:

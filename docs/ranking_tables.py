@@ -14,21 +14,23 @@ REPORTS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 ORDERS, ODDS = ("auc", "gauc"), ("log_loss", "calibration_error")
 """Figures of an order, and of probabilities."""
+SPENT = (
+    "{trials} trials for each, the best {finalists} of them with {draws} seeds, {requests:,} requests of a "
+    "fold to learn from at most; {seeds} seeds on *test*."
+)
 Figures = Mapping[str, Mapping[str, Any]]
 """Mean and standard deviation by task and figure."""
 
 
 def ranking() -> str:
-    """What was spent, and both tables of each split."""
-    reports = {split: read_json(REPORTS / f"ranking_{split}.json") for split in SPLITS}
-    spent = (
-        "{trials} trials for each, the best {finalists} of them with {draws} seeds, {requests:,} requests of "
-        "a fold to learn from at most; {seeds} seeds on *test*."
-    ).format(**reports[SPLITS[0]]["budget"])
-    parts = [spent]
-    for split, told in reports.items():
+    """Of each split what was spent, and the tables."""
+    parts = []
+    for split in SPLITS:
+        told = read_json(REPORTS / f"ranking_{split}.json")
         picture = f"![GAUC by seed, {split}](../reports/benchmarks/ranking_{split}.png)"
-        parts += [f"## {split}", orders(told["models"]), probabilities(told["models"]), picture]
+        parts += [f"## {split}", SPENT.format(**told["budget"]), orders(told["models"])]
+        parts += [ahead(told["ahead"])] if told.get("ahead") else []  # of whom there is nobody yet, perhaps
+        parts += [probabilities(told["models"]), picture]
         if missing := [name for name in told["contenders"] if name not in told["models"]]:
             parts.append(f"Not run yet: {', '.join(missing)}.")
     return "\n\n".join(parts)
@@ -45,6 +47,13 @@ def orders(models: Mapping[str, Figures]) -> str:
         rows.append([model, *cells, *(f"{first[name]['mean']:,.0f}" for name in ("parameters", "seconds"))])
     names = ["model", "ndcg_at_10", *(f"{task} {name.upper()}" for name in ORDERS for task in tasks)]
     return table([*names, "parameters", "seconds"], rows)
+
+
+def ahead(models: Mapping[str, Figures]) -> str:
+    """How far the mixture orders better than each."""
+    tasks = _tasks_of(models)
+    rows = [[model, *(_difference(figures[task]) for task in tasks)] for model, figures in models.items()]
+    return table(["mmoe ahead of", *(f"{task} GAUC" for task in tasks)], rows)
 
 
 def probabilities(models: Mapping[str, Figures]) -> str:
@@ -67,6 +76,10 @@ def _tasks_of(models: Mapping[str, Figures]) -> list[str]:
 
 def _spread(figure: Mapping[str, float]) -> str:
     return f"{figure['mean']:.4f} ± {figure['std']:.4f}"
+
+
+def _difference(figure: Mapping[str, float]) -> str:
+    return "{value:+.4f} ({low:+.4f} to {high:+.4f})".format(**figure)
 
 
 RANKING: Mapping[str, Callable[[], str]] = {"ranking": ranking}

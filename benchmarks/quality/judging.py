@@ -1,4 +1,4 @@
-"""Figures of a test fold: all systems, and ours against the best peer."""
+"""Figures of a test fold: of each system by itself, and of ours against the best peer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from recsys.metrics import coverage, hit_rate_at_k, hits_of, mrr_at_k, ndcg_at_k
 
 METRICS = ("ndcg_at_10", "hit_rate_at_10", "mrr_at_10", "recall_at_10", "recall_at_100", "recall_at_300")
 COMPARED = ("ndcg_at_10", "recall_at_100", "recall_at_300")
-UNTIED = "order=untied"
+UNTIED = "untied"
+SAMPLED = "sampled"
 K = 10
 PerUser = Mapping[str, np.ndarray]
 """Metrics of users (n,), by name."""
@@ -23,75 +24,118 @@ PerUser = Mapping[str, np.ndarray]
 class System:
     """What somebody recommended to all users of a fold, ``items`` (n, k), and what it ``took``.
 
-    ``sampled`` (n, 100) are sampled items in its order, where it was asked for that.
+    ``sampled`` (n, 100) are sampled items in its order, where it was asked for that. ``of`` tells what
+    decided the lists.
     """
 
     name: str
     ours: bool
+    of: str
     items: np.ndarray
     took: Mapping[str, float]
     sampled: np.ndarray | None = None
 
 
-def judged(systems: Sequence[System], judge: Judge, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Verdict:
+    """``figures`` of a system by itself, and of the ``parts`` `UNTIED` and `SAMPLED`, where it has them.
+
+    Those of `COMPARED` that its lists are long enough for are kept of each user, (n,) float32, for pairs.
+    """
+
+    ours: bool
+    figures: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Any]]
+    per_user: PerUser
+
+
+def judged(system: System, judge: Judge, seed: int) -> Verdict:
     """Of all users; of those whose last is untied; and, where it was asked for, by sampled negatives."""
-    per_user = {each.name: judge.per_user(each.items) for each in systems}
-    told = among(systems, judge, per_user, np.ones(len(judge), dtype=bool), seed)
-    for each in systems:
-        told["systems"][each.name] |= each.took
-    if UNTIED in judge.slices:
-        told["untied"] = among(systems, judge, per_user, judge.slices[UNTIED], seed)
-    sampled = {each.name: by_sampled(each, judge, seed) for each in systems if each.sampled is not None}
-    return told | ({"sampled": {"systems": sampled}} if sampled else {})
+    per_user, whose = judge.per_user(system.items), {"ours": system.ours}
+    covered = {f"coverage_at_{K}": [coverage(system.items[:, :K], judge.n_items)]}
+    figures = {"metrics": with_intervals(per_user, seed) | covered, "of": system.of, **system.took}
+    parts = {}
+    if (rows := untied(judge)) is not None:
+        some = {metric: values[rows] for metric, values in per_user.items()}
+        parts[UNTIED] = whose | {"metrics": with_intervals(some, seed)}
+    if system.sampled is not None:
+        parts[SAMPLED] = whose | {"metrics": with_intervals(by_sampled(system.sampled, judge), seed)}
+    kept = {metric: per_user[metric].astype(np.float32) for metric in COMPARED if metric in per_user}
+    return Verdict(system.ours, whose | figures, parts, kept)
 
 
-def among(
-    systems: Sequence[System], judge: Judge, per_user: Mapping[str, PerUser], rows: np.ndarray, seed: int
-) -> dict[str, Any]:
-    """Figures of the users at ``rows`` (n,) bool."""
-    told: dict[str, Any] = {}
-    some = {name: {metric: each[rows] for metric, each in own.items()} for name, own in per_user.items()}
-    for each in systems:
-        covered = coverage(each.items[rows, :K], judge.n_items)
-        metrics = with_intervals(some[each.name], seed) | {f"coverage_at_{K}": [covered]}
-        told[each.name] = {"ours": each.ours, "metrics": metrics}
-    against = {metric: against_best(systems, some, metric, seed) for metric in COMPARED}
+def untied(judge: Judge) -> np.ndarray | None:
+    """Whose last rating shares its second with no other, (n,) bool; None where the fold does not tell."""
+    return judge.slices.get(f"order={UNTIED}")
+
+
+def report(verdicts: Mapping[str, Verdict], judge: Judge, seed: int) -> dict[str, Any]:
+    """All figures of a protocol."""
+    every = np.ones(len(judge), dtype=bool)
+    told = {"systems": {name: each.figures for name, each in verdicts.items()}}
+    told |= compared(verdicts, every, seed)
+    for part in (UNTIED, SAMPLED):
+        systems = {name: each.parts[part] for name, each in verdicts.items() if part in each.parts}
+        told |= {part: {"systems": systems}} if systems else {}
+    if UNTIED in told:
+        told[UNTIED] |= compared(verdicts, untied(judge), seed)
+    return told
+
+
+def recalled(told: Mapping[str, Any], per_user: Mapping[str, PerUser]) -> dict[str, Verdict]:
+    """The verdicts that `report` was made of, by the metrics that were kept of them."""
+    parts = {part: told[part]["systems"] for part in (UNTIED, SAMPLED) if part in told}
+    return {
+        name: Verdict(
+            figures["ours"],
+            figures,
+            {part: systems[name] for part, systems in parts.items() if name in systems},
+            per_user[name],
+        )
+        for name, figures in told["systems"].items()
+        if name in per_user
+    }
+
+
+def compared(verdicts: Mapping[str, Verdict], rows: np.ndarray, seed: int) -> dict[str, Any]:
+    """Ours against the best peer, by metric, on the users at ``rows`` (n,) bool."""
+    against = {metric: against_best(verdicts, metric, rows, seed) for metric in COMPARED}
     return {
         "users": int(rows.sum()),
-        "systems": told,
         "against_best_peer": {metric: each for metric, each in against.items() if each},
     }
 
 
-def against_best(
-    systems: Sequence[System], per_user: Mapping[str, PerUser], metric: str, seed: int
-) -> dict[str, Any]:
+def against_best(verdicts: Mapping[str, Verdict], metric: str, rows: np.ndarray, seed: int) -> dict[str, Any]:
     """The peer that is best by ``metric`` on these very users, and how far ahead of it ours are.
 
     Nothing where no peer's lists are long enough for the metric.
     """
-    able = [each for each in systems if metric in per_user[each.name]]
-    peers = [each.name for each in able if not each.ours]
+    values = {
+        name: each.per_user[metric][rows].astype(np.float64)
+        for name, each in verdicts.items()
+        if metric in each.per_user
+    }
+    peers = [name for name in values if not verdicts[name].ours]
     if not peers:
         return {}
-    best = max(peers, key=lambda name: np.nanmean(per_user[name][metric]))
-    base, told = per_user[best][metric], {}
-    for each in able:
-        if each.ours:
-            mine, known = per_user[each.name][metric], ~np.isnan(base)
-            told[each.name] = {
+    best = max(peers, key=lambda name: np.nanmean(values[name]))
+    base, told = values[best], {}
+    for name, mine in values.items():
+        if verdicts[name].ours:
+            known = ~np.isnan(base)
+            told[name] = {
                 **with_intervals({"difference": mine - base}, seed, ["difference"]),
                 "relative": list(relative(mine[known], base[known], seed)),
             }
     return {"best_peer": best, "ours": told}
 
 
-def by_sampled(system: System, judge: Judge, seed: int) -> dict[str, Any]:
+def by_sampled(order: np.ndarray, judge: Judge) -> PerUser:
     """By NCF's protocol (He et al., WWW 2017): where the one positive stands among the sampled items."""
-    hits = hits_of(system.sampled, judge.users, judge.relevant, judge.n_items)
+    hits = hits_of(order, judge.users, judge.relevant, judge.n_items)
     measures = {"ndcg": ndcg_at_k, "hit_rate": hit_rate_at_k, "mrr": mrr_at_k}
-    per_user = {f"{name}_at_{K}": of(hits, judge.n_relevant, K) for name, of in measures.items()}
-    return {"ours": system.ours, "metrics": with_intervals(per_user, seed)}
+    return {f"{name}_at_{K}": of(hits, judge.n_relevant, K) for name, of in measures.items()}
 
 
 def with_intervals(per_user: PerUser, seed: int, metrics: Sequence[str] = METRICS) -> dict[str, list[float]]:

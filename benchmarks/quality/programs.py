@@ -38,6 +38,11 @@ class Answer:
 
     folder: Path
 
+    @property
+    def of(self) -> str:
+        """Hash of what decided it."""
+        return self.folder.name
+
     @cached_property
     def told(self) -> dict[str, dict[str, float]]:
         return dict(read_json(self.folder / "told.json"))
@@ -55,6 +60,33 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a program is asked; ``of`` is the hash of all that decides the answer."""
+
+    of: str
+    library: str | None
+    program: Path
+    model: str
+    moment: Path
+    settings: Mapping[str, Any]
+
+
+def of_peer(program: str, model: str, moment: Path, settings: Mapping[str, Any]) -> Question:
+    """Its library's pins are part of the hash."""
+    key = {"program": program, "pins": pins(program), "model": model, "moment": moment.stem}
+    of = fingerprint({**key, "settings": settings})[:16]
+    return Question(of, LIBRARIES[program], HERE / "peers" / f"{program}.py", model, moment, settings)
+
+
+def of_ours(kind: str, moment: Path, folder: Path) -> Question:
+    """What ``folder`` holds is asked; its files, and how they are asked, are part of the hash."""
+    program = HERE / "ours.py"
+    key = {"kind": kind, "holds": contents(folder), "moment": moment.stem, "asked": program.read_text()}
+    settings = {"folder": str(folder.resolve())}
+    return Question(fingerprint(key)[:16], None, program, kind, moment, settings)
+
+
+@dataclass(frozen=True)
 class Runs:
     """Runs programs below ``cache``; those in peers/ in environments of their own, unless they run ``here``.
 
@@ -65,30 +97,17 @@ class Runs:
     here: bool = False
     under: str = ""
 
-    def peer(self, program: str, model: str, moment: Path, settings: Mapping[str, Any]) -> Answer:
-        """Let a peer answer; its library's pins are part of the key."""
-        library = LIBRARIES[program]
-        pins = requirements(library).read_text() if library else ""
-        key = {"program": program, "pins": pins, "model": model, "moment": moment.stem, "settings": settings}
-        python = sys.executable if library is None or self.here else str(self.environment(library))
-        return self.answer(key, python, HERE / "peers" / f"{program}.py", model, moment, settings)
-
-    def ours(self, kind: str, moment: Path, folder: Path) -> Answer:
-        """Let what ``folder`` holds answer; its files, and how they are asked, are part of the key."""
-        program = HERE / "ours.py"
-        key = {"kind": kind, "holds": contents(folder), "moment": moment.stem, "asked": program.read_text()}
-        settings = {"folder": str(folder.resolve())}
-        return self.answer(key, sys.executable, program, kind, moment, settings)
-
-    def answer(
-        self, key: object, python: str, program: Path, model: str, moment: Path, settings: Mapping[str, Any]
-    ) -> Answer:
-        into = self.cache / "answers" / fingerprint(key)[:16]
+    def answer(self, asked: Question) -> Answer:
+        """Let the program answer, unless it has."""
+        into = self.cache / "answers" / asked.of
         if not into.exists():
-            print(f"{program.stem} {model} {json.dumps(settings)}", flush=True)
+            library = None if self.here else asked.library
+            python = sys.executable if library is None else str(self.environment(library))
+            told = json.dumps(asked.settings)
+            print(f"{asked.program.stem} {asked.model} {told}", flush=True)
             with replacing_folder(into) as new:
-                command = [*shlex.split(self.under), python, str(program), model, str(moment.resolve())]
-                run([*command, json.dumps(settings), str(new)], new / "log.txt")
+                command = [*shlex.split(self.under), python, str(asked.program), asked.model]
+                run([*command, str(asked.moment.resolve()), told, str(new)], new / "log.txt")
         return Answer(into)
 
     def environment(self, library: str) -> Path:
@@ -114,6 +133,12 @@ class Runs:
 
 def requirements(library: str) -> Path:
     return HERE / "requirements" / f"{library}.txt"
+
+
+def pins(program: str) -> str:
+    """What the library of a program in peers/ is pinned to."""
+    library = LIBRARIES[program]
+    return requirements(library).read_text() if library else ""
 
 
 def contents(folder: Path) -> str:

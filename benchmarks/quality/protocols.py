@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 
 import moments
 import numpy as np
-from judging import System
-from programs import Answer, Runs
+from judging import System, Verdict, judged
+from programs import Answer, Runs, of_ours, of_peer, pins
 
-from recsys.artifacts import ArtifactError, read_json
+from recsys.artifacts import ArtifactError, fingerprint, read_json
 from recsys.data.dataset import Dataset
 from recsys.evaluate import Judge
 
@@ -23,14 +23,14 @@ WHOLE = "recommender"
 
 @dataclass
 class Protocol:
-    """A split of ``dataset``; ``most`` users at most are asked. ``systems`` grows as they answer."""
+    """A split of ``dataset``; ``most`` users at most are asked. ``verdicts`` grow as systems answer."""
 
     dataset: Dataset
     split: str
     runs: Runs
     seed: int
     most: int | None = None
-    systems: list[System] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @cached_property
     def valid(self) -> Judge:
@@ -54,47 +54,62 @@ class Protocol:
         """Whether everybody is asked for the next item: sampled negatives can stand beside it."""
         return self.split == "leave_last_out"
 
-    def tuned(self, peer: Mapping[str, Any], budget: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The settings of ``peer`` that were best on valid, and all trials.
+    def tuned(self, peer: Mapping[str, Any], budget: float, before: Mapping[str, Any]) -> dict[str, Any]:
+        """What was ``chosen`` of the settings of ``peer``, best on valid, and all ``trials``.
 
-        They are tried in their order until ``budget`` seconds of a processor are spent; what has begun is
-        finished.
+        What ``before`` tells ``of`` the same is told again.
         """
-        spent, trials = 0.0, []
-        moment = self.moment(self.valid)
+        fixed = peer.get("fixed", {})
+        decides = [peer["program"], pins(peer["program"]), peer["model"], fixed, peer["tried"], budget]
+        of = fingerprint([*decides, self.moment(self.valid).stem])[:16]
+        if before.get("of") == of:
+            return dict(before)
+        trials = list(self._trials(peer, budget))
+        best = max(trials, key=lambda trial: trial[TUNED_BY])["settings"] if trials else peer["tried"][0]
+        return {"of": of, "chosen": fixed | best, "trials": trials}
+
+    def _trials(self, peer: Mapping[str, Any], budget: float) -> Iterator[dict[str, Any]]:
+        """In their order, until ``budget`` seconds of a processor are spent; what has begun is finished.
+
+        None where there is nothing to choose.
+        """
+        if len(peer["tried"]) == len(peer["tried"][0].get("epochs", [0])) == 1:
+            return
+        spent, moment = 0.0, self.moment(self.valid)
         for settings in peer["tried"]:
             if spent >= budget:
                 break
-            answer = self.runs.peer(peer["program"], peer["model"], moment, peer.get("fixed", {}) | settings)
+            told = peer.get("fixed", {}) | settings
+            answer = self.runs.answer(of_peer(peer["program"], peer["model"], moment, told))
             spent += answer.told["all"]["cpu_seconds"]
             for epochs in settings.get("epochs", [0]):
-                value = np.nanmean(self.valid.per_user(answer.items(str(epochs)))[TUNED_BY])
+                value = float(np.nanmean(self.valid.per_user(answer.items(str(epochs)))[TUNED_BY]))
                 chosen = settings | ({"epochs": [epochs]} if epochs else {})
-                trials.append({"settings": chosen, TUNED_BY: float(value), "cpu_seconds": spent})
                 print(f"  {chosen}: {TUNED_BY} {value:.4f} on valid", flush=True)
-        return max(trials, key=lambda trial: trial[TUNED_BY])["settings"], trials
+                yield {"settings": chosen, TUNED_BY: value, "cpu_seconds": spent}
 
     def ask(self, name: str, peer: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
-        """Fit ``peer`` on the test fold's past, with the chosen settings."""
+        """Fit ``peer`` on the test fold's past, with the chosen settings, unless that has been judged."""
         sampled = self.samples and peer.get("sampled", False)
-        settings = peer.get("fixed", {}) | chosen
-        moment = self.moment(self.test, sampled)
-        answer = self.runs.peer(peer["program"], peer["model"], moment, settings)
-        step = str(chosen.get("epochs", [0])[-1])
-        self._add(name, False, answer, step, answer.told[step], sampled)
+        question = of_peer(peer["program"], peer["model"], self.moment(self.test, sampled), chosen)
+        if name not in self.verdicts or self.verdicts[name].figures["of"] != question.of:
+            answer, step = self.runs.answer(question), str(chosen.get("epochs", [0])[-1])
+            self._add(name, False, answer, step, answer.told[step], sampled)
 
     def ask_ours(self, name: str, root: Path) -> None:
-        """Let all answer that a run of the pipeline in ``root`` asks for this split."""
+        """Let all answer that a run of the pipeline in ``root`` asks for this split, in place of its last."""
         if self.moment(self._of(root).test) != self.moment(self.test):
             raise ArtifactError(f"{root}: was made of other data than what peers are told")
+        for old in [each for each in self.verdicts if each.startswith(f"{name}: ")]:
+            del self.verdicts[old]
         fitted, seconds = root / "artifacts" / self.split, notebook_seconds(root, self.split)
         moment = self.moment(self.test, self.samples)
         asked = read_json(fitted / "merging" / "merging.json")["channels"]
         for folder in sorted(each for each in fitted.glob("recall/*/test/*/") if each.name in asked):
-            answer = self.runs.ours("channel", moment, folder)
+            answer = self.runs.answer(of_ours("channel", moment, folder))
             took = {"notebook_seconds": seconds.get(folder.parts[-3])} | answer.told["channel"]
             self._add(f"{name}: {folder.name}", True, answer, "channel", took, self.samples)
-        answer = self.runs.ours(WHOLE, self.moment(self.test), fitted / "evaluation" / WHOLE)
+        answer = self.runs.answer(of_ours(WHOLE, self.moment(self.test), fitted / "evaluation" / WHOLE))
         took = {"notebook_seconds": sum(seconds.values()) or None, "recommend_seconds": 0.0}
         for step in ("merged", "ranked", "reranked"):
             took["recommend_seconds"] += answer.told[step]["recommend_seconds"]
@@ -104,7 +119,7 @@ class Protocol:
             self._add(f"{name}: untimed", True, answer, "untimed", took, False)
 
     def _of(self, root: Path) -> Protocol:
-        return replace(self, dataset=Dataset.load(root / "artifacts" / "data"), systems=[])
+        return replace(self, dataset=Dataset.load(root / "artifacts" / "data"), verdicts={})
 
     def _add(
         self, name: str, ours: bool, answer: Answer, step: str, took: Mapping[str, Any], sampled: bool
@@ -114,7 +129,8 @@ class Protocol:
         kept["peak_mb"] = answer.told["all"]["peak_mb"]
         if ours:
             kept.pop("fit_seconds", None)  # of a program that only loads
-        self.systems.append(System(name, ours, answer.items(step), kept, order))
+        system = System(name, ours, answer.of, answer.items(step), kept, order)
+        self.verdicts[name] = judged(system, self.test, self.seed)
 
 
 def notebook_seconds(root: Path, split: str) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Our recommender against the best libraries, on the same data: `python benchmarks/quality/run.py`.
 
 Peers get environments of their own, are tuned on valid with one budget each, fitted on all before test, and
-judged once, beside what `make pipeline` has left in artifacts/. What has been computed is kept in .quality/:
-stopped, it goes on where it was; run again, it computes what has changed. docs/quality.md tells the rest.
+judged once, beside what `make pipeline` has left in artifacts/. The report keeps the verdicts: run again,
+here or elsewhere, it asks those who have changed, and all others stay as they were. Stopped, it goes on where
+it was, by what is in .quality/. docs/quality.md tells the rest.
 """
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import judging
+import kept
 import yaml
 from chart import by_protocol
-from judging import judged
 from moments import with_ties_by_id
 from programs import HERE, LIBRARIES, Runs, requirements
 from protocols import TUNED_BY, Protocol
 
 from recsys import plots
-from recsys.artifacts import read_json
 from recsys.data.dataset import Dataset
-from recsys.evaluate import write_report
 
 ROOT = HERE.parents[1]
 SPLITS = ("global_time", "leave_last_out")
@@ -53,7 +53,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=300, help="s of tuning a peer (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=ROOT / "artifacts" / "data")
     parser.add_argument("--cache", type=Path, default=ROOT / ".quality")
-    parser.add_argument("--out", type=Path, help="(reports/benchmarks, or a folder of --cache for a part)")
+    parser.add_argument("--out", type=Path, help="(reports/benchmarks; of --quick a folder of --cache)")
     parser.add_argument("--under", default="", metavar="COMMAND", help='before each program: "taskset -c 0"')
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument(
@@ -63,8 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     made = {name: root for name, root in OURS.items() if (root / "artifacts").is_dir()}
     given.ours = dict(each.split("=", 1) for each in given.ours) if given.ours else made
     given.by_id = dict(each.split("=", 1) for each in given.by_id or [])
-    part = given.quick or given.protocols or given.peers
-    given.out = given.out or (given.cache / "part" if part else ROOT / "reports" / "benchmarks")
+    given.out = given.out or (given.cache / "quick" if given.quick else ROOT / "reports" / "benchmarks")
     given.protocols = given.protocols or [*SPLITS, *([BY_ID] if given.by_id else [])]
     return given
 
@@ -88,44 +87,44 @@ def quick(peer: dict[str, Any]) -> dict[str, Any]:
 
 
 def asked(
-    name: str, dataset: Dataset, peers: dict[str, dict[str, Any]], given: argparse.Namespace
-) -> tuple[Protocol, dict[str, Any]]:
-    """The protocol ``name`` with all answers, and how the peers were tuned."""
+    name: str,
+    dataset: Dataset,
+    peers: dict[str, dict[str, Any]],
+    given: argparse.Namespace,
+    tuned: dict[str, Any],
+) -> Protocol:
+    """The protocol ``name`` with all verdicts; ``tuned`` learns how the peers were."""
     split = "leave_last_out" if name == BY_ID else name
     runs = Runs(given.cache, here=given.quick, under=given.under)
     tuning = Protocol(dataset, split, runs, given.seed, QUICK if given.quick else None)
-    protocol = replace(tuning, dataset=with_ties_by_id(dataset), systems=[]) if name == BY_ID else tuning
-    told = {}
+    protocol = replace(tuning, dataset=with_ties_by_id(dataset)) if name == BY_ID else tuning
+    protocol.verdicts = kept.verdicts(given.out, name, protocol.moment(protocol.test))
     for peer, how in peers.items():
         if split in how.get("splits", SPLITS) and (name != BY_ID or how.get("by_id", False)):
             print(f"{name}: {peer}", flush=True)
-            chosen, trials = tuning.tuned(how, given.budget)
-            told[peer] = {"chosen": how.get("fixed", {}) | chosen, "trials": trials}
-            protocol.ask(peer, how, chosen)
+            tuned[peer] = tuning.tuned(how, given.budget, tuned.get(peer, {}))
+            protocol.ask(peer, how, tuned[peer]["chosen"])
     for run, root in (given.by_id if name == BY_ID else given.ours).items():
         print(f"{name}: {run}", flush=True)
         protocol.ask_ours(run, Path(root))
-    return protocol, told
+    return protocol
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Tune, fit, ask, judge; write quality.json and quality.png: what they say of other protocols stays."""
+    """Tune, fit, ask, judge; write quality.json, quality.png and quality/, where what is not asked stays."""
     given = parse(arguments)
     dataset, peers = Dataset.load(given.data), peers_of(given)
-    there = given.out / "quality.json"
-    report: dict[str, Any] = {"libraries": {}, "tuned": {}, "protocols": {}}
-    report |= read_json(there) if there.is_file() else {}
+    report = kept.report(given.out)
     report |= {"tuned_by": TUNED_BY, "budget_seconds": given.budget, "seed": given.seed}
     report["libraries"] |= versions(peers)
     for name in given.protocols:
-        protocol, tuned = asked(name, dataset, peers, given)
-        report["protocols"][name] = judged(protocol.systems, protocol.test, given.seed)
-        if name != BY_ID:
-            report["tuned"][name] = tuned
-    write_report(given.out, "quality", report, {})
-    plots.save(
-        by_protocol({name: report["protocols"][name] for name in report["tuned"]}), given.out / "quality.png"
-    )
+        tuned = report["tuned"].setdefault("leave_last_out" if name == BY_ID else name, {})
+        protocol = asked(name, dataset, peers, given, tuned)
+        told = judging.report(protocol.verdicts, protocol.test, given.seed)
+        report["protocols"][name] = {"moment": protocol.moment(protocol.test).stem, **told}
+        kept.write(given.out, report, {name: {each: one.per_user for each, one in protocol.verdicts.items()}})
+    splits = {name: report["protocols"][name] for name in SPLITS if name in report["protocols"]}
+    plots.save(by_protocol(splits), given.out / "quality.png")
 
 
 def versions(peers: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -5,13 +5,14 @@ contender gets so many trials of Optuna (TPE), its defaults first: it learns fro
 and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`. One training is luck: the
 best few trials are asked with more seeds, and the best mean is taken. Then the contender learns, with each
 seed, from as many of `late` and of `valid`, and is measured on all of `test`. What an earlier run with the
-same budget, of the same candidates and parameters, measured is kept, a report for each split.
+same budget, of the same candidates and parameters, measured is kept, a report for each split, and beside it
+each request's AUC: how far the mixture is ahead of each is told by request, with intervals.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,15 @@ import yaml
 from contenders import Contender, Ours, Result, Settings, TorchRechub, Trees
 from exam import FOLDS, Exam
 
-from recsys import plots
-from recsys.artifacts import fingerprint, read_json, write_json
+from recsys import metrics, plots
+from recsys.artifacts import fingerprint, read_json, replacing, write_json
 from recsys.data.dataset import Dataset
+from recsys.evaluate import means
 from recsys.features.attributes import Attributes
 from recsys.parameters import overridden
+from recsys.rank.inputs import Examples
 from recsys.rank.quality import by_task
+from recsys.rank.ranker import Scores
 
 REPORTS = Path("reports/benchmarks")
 SPLITS = ("global_time", "leave_last_out")
@@ -49,6 +53,8 @@ WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
     },
 }
 """By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
+MIXTURE, OF = "mmoe", " of "
+"""Whom the others are held against; what stands between a task and who learned it."""
 ATTENTION = {"history_length": 50, "heads": 2}
 FINALISTS, DRAWS = 3, 3
 """So many of the best trials are asked with so many seeds in all."""
@@ -110,18 +116,47 @@ def quality(result: Result, exam: Exam) -> dict[str, float]:
     return {"ndcg_at_10": ndcg, "seconds": result.seconds, "parameters": result.parameters}
 
 
+def by_request(scores: Scores, examples: Examples) -> dict[str, np.ndarray]:
+    """AUC of each request, (n,) by task; NaN where all of it is positive, or nothing."""
+    return {
+        task: np.array(
+            [
+                metrics.auc(p[inside], label[inside] > 0)
+                for p, label, inside in zip(odds, examples.labels[task], examples.inside, strict=True)
+            ]
+        )
+        for task, odds in scores.probabilities.items()
+    }
+
+
 def measured(
     contender: Contender, settings: Settings, exam: Exam, requests: int, seeds: Sequence[int], seed: int
-) -> Iterator[dict[str, Any]]:
-    """A row for each seed and task."""
-    learned = [exam.drawn(fold, requests, seed) for fold in FOLDS[:2]]
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """A row for each seed and task; of each request of `test` the seeds' mean AUC, a column a task."""
+    learned, test = [exam.drawn(fold, requests, seed) for fold in FOLDS[:2]], exam.examples["test"]
+    rows, aucs = [], []
     for number in seeds:
-        result = contender.run(settings, learned, exam.examples["test"], number)
-        rows = by_task(result.scores, exam.examples["test"])
+        result = contender.run(settings, learned, test, number)
+        tasks = by_task(result.scores, test)
         if not contender.probable:
-            rows = rows.drop(columns=["log_loss", "calibration_error"])
-        for row in rows.to_dict("records"):
-            yield {"model": contender.name, "seed": number, **row, **quality(result, exam)}
+            tasks = tasks.drop(columns=["log_loss", "calibration_error"])
+        told = {"model": contender.name, "seed": number, **quality(result, exam)}
+        rows += [told | row for row in tasks.to_dict("records")]
+        aucs.append(by_request(result.scores, test))
+    columns = {f"{task}{OF}{contender.name}": [each[task] for each in aucs] for task in aucs[0]}
+    return rows, pd.DataFrame({name: np.mean(of_seeds, axis=0) for name, of_seeds in columns.items()})
+
+
+def ahead(aucs: pd.DataFrame, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """The mixture's mean AUC over requests less that of each of the others, by name and task."""
+    told: dict[str, dict[str, dict[str, float]]] = {}
+    for column, auc in aucs.items():
+        task, _, name = str(column).partition(OF)
+        mixture = aucs.get(f"{task}{OF}{MIXTURE}")
+        if name != MIXTURE and mixture is not None:
+            (row,) = means([mixture - auc], seed)[["value", "low", "high"]].to_dict("records")
+            told.setdefault(name, {})[task] = row
+    return told
 
 
 def summary(runs: pd.DataFrame) -> dict[str, Any]:
@@ -136,11 +171,20 @@ def summary(runs: pd.DataFrame) -> dict[str, Any]:
     return told
 
 
-def begun(report: Path, budget: Mapping[str, Any]) -> dict[str, Any]:
+def begun(report: Path, budget: Mapping[str, Any]) -> tuple[dict[str, Any], pd.DataFrame]:
     """What an earlier run with this ``budget`` measured; nothing where there was none."""
     if report.exists() and (told := read_json(report))["budget"] == budget:
-        return dict(told)
-    return {"budget": budget, "settings": {}, "runs": []}
+        return dict(told), pd.read_parquet(report.with_suffix(".parquet"))
+    return {"budget": budget, "settings": {}, "runs": []}, pd.DataFrame()
+
+
+def write(report: Path, told: Mapping[str, Any], aucs: pd.DataFrame) -> None:
+    """The report, AUCs of requests and a figure."""
+    with replacing(report.with_suffix(".parquet")) as temporary:
+        aucs.astype(np.float32).to_parquet(temporary, compression="zstd", index=False)
+    write_json(report, told)
+    title = f"{report.stem.partition('_')[2]}: is the difference more than the seed's?"
+    plots.save(plots.dots_by_seed(pd.DataFrame(told["runs"]), "gauc", title), report.with_suffix(".png"))
 
 
 def main() -> None:
@@ -161,21 +205,20 @@ def main() -> None:
         report = REPORTS / f"ranking_{split}.json"
         merged = read_json(Path("artifacts") / split / "merging" / "merging.json")
         of = fingerprint([merged, of_split])
-        told, exam = begun(report, {**budget, "of": of}), Exam.of(dataset, split, of_split)
+        (told, aucs), exam = begun(report, {**budget, "of": of}), Exam.of(dataset, split, of_split)
         every = contenders(dataset, of_split)
         told["contenders"] = [each.name for each in every]
         for each in every:
             if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
                 continue
             settings = tuned(each, exam, asked.trials, asked.requests, seed)
-            told["runs"] += measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
+            rows, its = measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
+            print(pd.DataFrame(rows).to_string(index=False), flush=True)
+            aucs = pd.concat([aucs, its], axis=1)
             told["settings"][each.name] = settings
-            runs = pd.DataFrame(told["runs"])
-            told["models"] = summary(runs)
-            print(runs[runs["model"] == each.name].to_string(index=False), flush=True)
-            write_json(report, told)
-            figure = plots.dots_by_seed(runs, "gauc", f"{split}: is the difference more than the seed's?")
-            plots.save(figure, report.with_suffix(".png"))
+            told["runs"] += rows
+            told |= {"models": summary(pd.DataFrame(told["runs"])), "ahead": ahead(aucs, seed)}
+            write(report, told, aucs)
 
 
 if __name__ == "__main__":

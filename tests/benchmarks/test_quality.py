@@ -1,10 +1,11 @@
 import sys
 from dataclasses import replace
 
+import kept
 import numpy as np
 import pytest
 from exchange import Moment, in_order
-from judging import System, judged
+from judging import System, judged, report
 from moments import moment_of, sampled, save, with_ties_by_id
 from ours import requests_of
 from programs import Runs
@@ -83,13 +84,17 @@ def lists(judge, place):
     return items
 
 
+def told_of(judge, *systems):
+    return report({each.name: judged(each, judge, seed=1) for each in systems}, judge, seed=1)
+
+
 def test_ours_are_held_against_the_best_peer(judge):
-    systems = [
-        System("worse", False, lists(judge, 2), {}),
-        System("better", False, lists(judge, 1), {"fit_seconds": 3.0}),
-        System("mine", True, lists(judge, 0), {}),
-    ]
-    told = judged(systems, judge, seed=1)
+    told = told_of(
+        judge,
+        System("worse", False, "", lists(judge, 2), {}),
+        System("better", False, "", lists(judge, 1), {"fit_seconds": 3.0}),
+        System("mine", True, "", lists(judge, 0), {}),
+    )
     assert told["systems"]["better"]["fit_seconds"] == 3
     assert told["systems"]["mine"]["metrics"]["ndcg_at_10"] == pytest.approx([1, 1, 1])
     against = told["against_best_peer"]["ndcg_at_10"]
@@ -101,10 +106,27 @@ def test_ours_are_held_against_the_best_peer(judge):
 def test_the_place_among_sampled_items_is_judged(judge):
     drawn = sampled(judge, 1)
     positive_second = np.column_stack([drawn[:, 0], drawn[:, -1], drawn[:, 1:-1]])
-    system = System("mine", True, lists(judge, 0), {}, positive_second)
-    told = judged([system], judge, seed=1)["sampled"]["systems"]["mine"]["metrics"]
+    system = System("mine", True, "", lists(judge, 0), {}, positive_second)
+    told = told_of(judge, system)["sampled"]["systems"]["mine"]["metrics"]
     assert told["ndcg_at_10"][0] == pytest.approx(1 / np.log2(3))
     assert told["hit_rate_at_10"][0] == 1
+
+
+def test_verdicts_that_are_kept_make_the_same_report(judge, tmp_path):
+    systems = [
+        System("theirs", False, "a", lists(judge, 1), {"fit_seconds": 3.0}),
+        System("mine", True, "b", lists(judge, 0), {}, sampled(judge, 1)),
+    ]
+    verdicts, moment = {each.name: judged(each, judge, 1) for each in systems}, tmp_path / "moment.npz"
+    told = {"moment": moment.stem, **report(verdicts, judge, 1)}
+    per_user = {name: each.per_user for name, each in verdicts.items()}
+    kept.write(tmp_path, {"protocols": {SPLIT: told}}, {SPLIT: per_user})
+    again = kept.verdicts(tmp_path, SPLIT, moment)
+    kept.write(
+        tmp_path / "again", {"protocols": {SPLIT: {**report(again, judge, 1), "moment": "moment"}}}, {}
+    )
+    assert kept.report(tmp_path / "again") == kept.report(tmp_path)
+    assert kept.verdicts(tmp_path, SPLIT, tmp_path / "another.npz") == {}
 
 
 def test_requests_made_of_a_moment_are_those_of_the_fold(judge, dataset):
@@ -126,11 +148,25 @@ def test_scores_rank_what_is_unseen_and_finite(judge, dataset):
 
 def test_what_is_best_on_valid_is_chosen_and_nothing_is_tried_beyond_the_budget(dataset, tmp_path):
     protocol = Protocol(dataset, SPLIT, Runs(tmp_path, here=True), seed=1)
-    chosen, trials = protocol.tuned(POPULARITY, budget=100)
-    assert len(trials) == 2
-    best = max(trials, key=lambda trial: trial["ndcg_at_10"])
-    assert chosen == best["settings"]
-    assert len(protocol.tuned(POPULARITY, budget=0.001)[1]) == 1
+    told = protocol.tuned(POPULARITY, 100, {})
+    assert len(told["trials"]) == 2
+    best = max(told["trials"], key=lambda trial: trial["ndcg_at_10"])
+    assert told["chosen"] == best["settings"]
+    assert len(protocol.tuned(POPULARITY, 0.001, {})["trials"]) == 1
+
+
+def test_a_peer_is_tuned_anew_only_where_what_decides_it_has_changed(dataset, tmp_path):
+    protocol = Protocol(dataset, SPLIT, Runs(tmp_path, here=True), seed=1)
+    before = protocol.tuned(POPULARITY, 100, {}) | {"chosen": "as it was"}
+    assert protocol.tuned(POPULARITY, 100, before) == before
+    longer = POPULARITY | {"tried": [*POPULARITY["tried"], {"days": 2}]}
+    assert len(protocol.tuned(longer, 100, before)["trials"]) == 3
+
+
+def test_settings_that_stand_alone_are_taken(dataset, tmp_path):
+    protocol = Protocol(dataset, SPLIT, Runs(tmp_path, here=True), seed=1)
+    told = protocol.tuned(POPULARITY | {"tried": [{"days": 7}]}, 100, {})
+    assert (told["chosen"], told["trials"]) == ({"days": 7}, [])
 
 
 def test_a_quick_run_judges_peers_and_ours_and_is_not_computed_again(root, tmp_path, capsys):
@@ -147,6 +183,13 @@ def test_a_quick_run_judges_peers_and_ours_and_is_not_computed_again(root, tmp_p
     run(*asked)
     assert ".npz" not in capsys.readouterr().out
     assert read_json(tmp_path / "out" / "quality.json")["protocols"]["global_time"] == report
+    run(*asked[:-2], "popularity", "--cache", tmp_path / "elsewhere")
+    assert read_json(tmp_path / "out" / "quality.json")["protocols"]["global_time"]["systems"].keys() == {
+        "popularity",
+        "implicit cosine",
+        *ours,
+    }
+    assert not list((tmp_path / "elsewhere" / "environments").glob("*"))
 
 
 def test_ours_of_other_data_are_refused(root, dataset, tmp_path):

@@ -2,6 +2,7 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from contenders import HERE
@@ -37,3 +38,22 @@ def test_a_lucky_seed_does_not_choose_the_settings(benchmark, monkeypatch):
     assert benchmark.tuned(Lucky(), exam, trials=5, requests=1, seed=1) == {"number": 1}
     monkeypatch.setattr(benchmark, "DRAWS", 1)
     assert benchmark.tuned(Lucky(), exam, trials=5, requests=1, seed=1) == {"number": 0}
+
+
+def test_each_request_has_an_order_of_its_own(benchmark):
+    odds = {"liked": np.array([[0.9, 0.1, 0.5], [0.1, 0.9, 0.0], [0.3, 0.2, 0.1]])}
+    labels = {"liked": np.array([[1, 0, 0], [1, 0, 1], [0, 0, 0]])}
+    inside = np.array([[True, True, True], [True, True, False], [True, True, True]])
+    found = benchmark.by_request(
+        SimpleNamespace(probabilities=odds), SimpleNamespace(labels=labels, inside=inside)
+    )
+    np.testing.assert_array_equal(found["liked"], [1.0, 0.0, np.nan])
+
+
+def test_the_mixture_is_ahead_by_the_mean_of_what_each_request_tells(benchmark):
+    aucs = pd.DataFrame({"liked of trees": [0.5, np.nan, 0.5]})
+    assert benchmark.ahead(aucs, seed=1) == {}
+    ((name, tasks),) = benchmark.ahead(aucs.assign(**{"liked of mmoe": [0.9, np.nan, 0.7]}), seed=1).items()
+    assert name == "trees"
+    assert tasks["liked"]["value"] == pytest.approx(0.3)
+    assert 0.19 < tasks["liked"]["low"] < 0.3 < tasks["liked"]["high"] < 0.41
