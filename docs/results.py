@@ -23,8 +23,8 @@ CAPACITY = ROOT / "docs" / "capacity.md"
 QUALITY = ROOT / "docs" / "quality.md"
 RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
-PRESETS = ("complete-journey", "news")
-"""Each has a page of its own."""
+JOURNEY = ROOT / "docs" / "complete-journey.md"
+NEWS = ROOT / "docs" / "news.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -177,6 +177,18 @@ def ann() -> str:
     return "\n".join(lines).rstrip()
 
 
+def negatives() -> str:
+    """What a ranker learns to put last on the made-up news, and what that is worth, by who judges."""
+    run = read_json(BENCHMARKS / "negatives.json")
+    judges = list(next(iter(run["orders"].values())))
+    lines = [f"| order | {' | '.join(judges)} |", f"| --- |{' ---: |' * len(judges)}"]
+    for name, told in run["orders"].items():
+        cells = ["{:.3f} ({:.3f}–{:.3f})".format(*told[judge]) for judge in judges]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    of = f"{run['requests']:,} requests of *test*, means of {run['seeds']} seeds."
+    return "\n".join([*lines, "", of])
+
+
 def results() -> str:
     """Of both splits."""
     summaries = {
@@ -208,7 +220,8 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
     MODELS: {"sizes": sizes, "ann": ann},
-    **{ROOT / "docs" / f"{name}.md": {name: partial(preset, name)} for name in PRESETS},
+    JOURNEY: {"complete-journey": partial(preset, "complete-journey")},
+    NEWS: {"news": partial(preset, "news"), "negatives": negatives},
 }
 """What stands between marks of its name, by document."""
 

@@ -165,3 +165,15 @@ def test_channels_made_of_others_are_given_todays(live, dataset, today):
     assert channels["fresh"].content_vectors is channels["content"].item_vectors
     assert channels["fresh"].item_vectors is channels["two_tower"].item_vectors
     assert channels["content"].text_dim == 4
+
+
+def test_the_ranker_goes_on_from_what_was_shown_too(live, dataset):
+    some = replace(dataset, positive=np.arange(len(dataset.events)) % 2 == 0)
+    past = some.fold(SPLIT, "test").past
+    of_all, of_shown = (
+        replace(GO_ON, negatives=each)(live, some, past, Rules()).ranker
+        for each in ("candidates", "impressions")
+    )
+    assert of_all.log_[0]["loss"] != of_shown.log_[0]["loss"]
+    with pytest.raises(ValueError, match="the data set has none"):
+        replace(GO_ON, negatives="impressions")(live, dataset, past, Rules())

@@ -14,7 +14,7 @@ from recsys.data.dataset import Dataset
 from recsys.evaluate import Judge
 from recsys.features.candidates import CandidateFeatures
 from recsys.pipeline import Merging
-from recsys.rank.inputs import Examples
+from recsys.rank.inputs import Examples, passed_over
 from recsys.recall import load_fold
 
 FOLDS = ("late", "valid", "test")
@@ -28,9 +28,9 @@ class Exam:
     judges: Mapping[str, Judge]
 
     @classmethod
-    def of(cls, dataset: Dataset, split: str, params: Mapping[str, Any]) -> Exam:
-        """Let the channels of artifacts/ find what is ranked."""
-        artifacts = Path("artifacts") / split
+    def of(cls, dataset: Dataset, split: str, params: Mapping[str, Any], root: Path = Path()) -> Exam:
+        """Let the channels in artifacts/ of ``root`` find what is ranked."""
+        artifacts = root / "artifacts" / split
         merged_as = read_json(artifacts / "merging" / "merging.json")
         merge, examples = Merging(**merged_as["merging"]), {}
         for name in FOLDS:
@@ -42,7 +42,8 @@ class Exam:
             features = CandidateFeatures.fit(
                 fold.past, dataset.items, dataset.spec.category, params["windows"]
             )
-            examples[name] = Examples.of(features, fold, rows, merged, tuple(dataset.spec.tasks))
+            ignored = passed_over(params["negatives"], dataset.events[~dataset.positive], fold)
+            examples[name] = Examples.of(features, fold, rows, merged, tuple(dataset.spec.tasks), ignored)
         return cls(examples, {name: Judge.of(dataset, split, name) for name in FOLDS[1:]})
 
     def drawn(self, fold: str, n: int, seed: int) -> Examples:

@@ -16,7 +16,7 @@ from recsys.data.split import Fold
 from recsys.features.attributes import Attributes
 from recsys.features.candidates import CandidateFeatures
 from recsys.pipeline import Recommender
-from recsys.rank.inputs import Examples
+from recsys.rank.inputs import Examples, Negatives, passed_over
 from recsys.rank.ranker import Ranker
 from recsys.types import Interactions, Recall, WarmStart
 
@@ -29,7 +29,8 @@ class Partial:
     """How to go on: what `TwoTowerRecall`, `MfRecall` and `Ranker` do otherwise than when they were made.
 
     Beside each new interaction the towers see ``replay`` old ones again, drawn by ``seed``: from a day's
-    events alone they would forget. ``segment`` and ``attribute`` name what popular and user_cf go by.
+    events alone they would forget. ``segment`` and ``attribute`` name what popular and user_cf go by,
+    ``negatives`` what the ranker learns to put last.
     """
 
     two_tower: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Partial:
     replay: float = 1.0
     segment: str | None = None
     attribute: str | None = None
+    negatives: Negatives = "candidates"
     seed: int = 0
 
     def __call__(self, live: Recommender, dataset: Dataset, past: Interactions, rules: Rules) -> Recommender:
@@ -60,13 +62,15 @@ class Partial:
                 "of items other numbers are known than when the live release was made: train in full"
             )
         renumbering = Renumbering.between(live.catalogue, catalogue)
+        ignored = dataset.events[~dataset.positive]
+        impressions = renumbering.backwards(ignored[ignored.timestamp >= live.now])
         return Recommender(
             catalogue=catalogue,
             past=past,
             channels=self._channels(live, dataset, past, renumbering),
             merging=live.merging,
             features=features,
-            ranker=self._ranker(live, renumbering.backwards(past[new]), attributes),
+            ranker=self._ranker(live, renumbering.backwards(past[new]), impressions, attributes),
             reranking=live.reranking,
             rules=rules,
         )
@@ -102,12 +106,15 @@ class Partial:
         again = np.random.default_rng(self.seed).choice(old, n, replace=False)
         return np.concatenate([rows, again])
 
-    def _ranker(self, live: Recommender, since: Interactions, attributes: Attributes) -> Ranker:
+    def _ranker(
+        self, live: Recommender, since: Interactions, impressions: Interactions, attributes: Attributes
+    ) -> Ranker:
         """It learns from what ``live`` would have shown, at its last moment, to those who came back."""
         users = np.unique(since.user_idx).astype(np.int64)
         fold = Fold(live.past, since, users, np.full(len(users), live.now))
         rows = np.flatnonzero(fold.hot)
         merged = live.recall(fold.requests(rows))
-        examples = Examples.of(live.features, fold, rows, merged, live.ranker.tasks)
+        ignored = passed_over(self.negatives, impressions, fold)
+        examples = Examples.of(live.features, fold, rows, merged, live.ranker.tasks, ignored)
         ranker = replace(live.ranker, **self.ranker)
         return ranker.fit_from(live.ranker, [examples] if len(rows) else [], attributes)

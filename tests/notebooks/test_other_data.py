@@ -31,6 +31,7 @@ def repository(tmp_path_factory, small_params, execute):
     params = overridden(small_params, yaml.safe_load((folder / "params.news.yaml").read_text()))
     params["cf"] |= {"attribute": None, "user_cf": {"k_similar": 20}}
     params["merging"]["channels"] = ["again", *CHANNELS]
+    params["mmoe"]["negatives"] = "impressions"
     params["release"]["split"] = SPLIT
     return execute(folder, params, STAGES, SPLIT)
 

@@ -7,14 +7,11 @@ import torch
 
 from recsys.artifacts import ArtifactError
 from recsys.features.attributes import Attributes
-from recsys.features.candidates import CandidateFeatures
 from recsys.metrics import auc
 from recsys.rank import training
 from recsys.rank.calibration import levels
 from recsys.rank.inputs import Examples
 from recsys.rank.ranker import Ranker
-from recsys.recall import channel
-from recsys.recall.merge import merge
 from recsys.types import PAD, MergedCandidates
 
 SMALL = {"embedding_dim": 8, "n_experts": 3, "widths": (16, 8), "epochs": 2, "threads": 1}
@@ -25,26 +22,6 @@ MODELS = ("mmoe", "ple", "shared_bottom", "esmm", "single_task")
 @pytest.fixture(scope="module")
 def attributes(dataset):
     return Attributes.of(dataset)
-
-
-@pytest.fixture(scope="module")
-def fold(dataset):
-    return dataset.fold("global_time", "late")
-
-
-@pytest.fixture(scope="module")
-def examples(dataset, fold):
-    found = {
-        name: channel(name)().fit(fold.past).recall(fold.requests(), 60) for name in ("popular", "item_cf")
-    }
-    merged = merge(found, 60)
-    return Examples.of(
-        CandidateFeatures.fit(fold.past, dataset.items, dataset.spec.category, (7, 30)),
-        fold,
-        slice(None),
-        merged,
-        TASKS,
-    )
 
 
 def new(**changed):
@@ -194,6 +171,7 @@ def test_a_request_without_candidates_teaches_nothing(ranker, examples, attribut
             emptied(merged.channel_scores, np.nan),
         ),
         {task: emptied(label, 0) for task, label in examples.labels.items()},
+        emptied(examples.counted, False),
     )
     requests = more.requests
     assert np.isfinite([row["loss"] for row in new().fit([more], attributes).log_]).all()
@@ -203,7 +181,7 @@ def test_a_request_without_candidates_teaches_nothing(ranker, examples, attribut
 def test_without_any_candidate_nothing_is_learned_and_nothing_breaks(examples, attributes):
     empty = MergedCandidates.none(examples.merged.channels, *examples.merged.items.shape)
     labels = {task: np.zeros_like(label) for task, label in examples.labels.items()}
-    none = Examples(examples.features, examples.requests, empty, labels)
+    none = Examples(examples.features, examples.requests, empty, labels, empty.items != PAD)
     assert np.isneginf(scored(new().fit([none], attributes), none).scores).all()
 
 

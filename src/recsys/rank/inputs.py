@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -13,17 +14,24 @@ from recsys.features.candidates import CANDIDATE, CandidateFeatures
 from recsys.features.history import HistoryEncoder
 from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.inference import Arrays
-from recsys.types import PAD, MergedCandidates, Requests
+from recsys.types import PAD, Interactions, MergedCandidates, Requests
+
+Negatives = Literal["candidates", "impressions"]
+"""What a ranker learns to put last: all that recall found and nobody took, or what was shown of it, too."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Requests, what recall found for them and, by task, what became of it: ``labels`` (n, k) float32."""
+    """Requests, what recall found for them and, by task, what became of it: ``labels`` (n, k) float32.
+
+    Of the candidates those that are ``counted`` (n, k) bool are learned from.
+    """
 
     features: CandidateFeatures
     requests: Requests
     merged: MergedCandidates
     labels: Arrays
+    counted: np.ndarray
 
     @property
     def inside(self) -> np.ndarray:
@@ -38,13 +46,16 @@ class Examples:
         rows: np.ndarray,
         merged: MergedCandidates,
         tasks: Sequence[str],
+        passed_over: Interactions | None = None,
     ) -> Examples:
         """Label the candidates of ``fold.users[rows]`` by the fold's future: 0 where they never met.
 
         ``features`` and ``merged`` must come from the fold's past alone, so that nothing has seen its label.
+        Where it is told what was `passed_over`, only that and what was met is counted: of all else nobody
+        knows whether it would have been taken.
         """
         users = fold.users[rows]
-        met = fold.future.user_idx.astype(np.int64) * fold.future.n_items + fold.future.item_idx
+        met = _pairs(fold.future)
         keys = np.where(merged.items == PAD, PAD, users[:, None] * fold.future.n_items + merged.items)
         unique, inverse = np.unique(met, return_inverse=True)
         place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
@@ -54,11 +65,34 @@ class Examples:
             best = np.zeros(len(unique), dtype=np.float32)
             np.maximum.at(best, inverse, fold.future.labels[task])
             labels[task] = np.where(hit, best[place], np.float32(0))
-        return cls(features, fold.requests(rows), merged, labels)
+        counted = merged.items != PAD if passed_over is None else hit | np.isin(keys, _pairs(passed_over))
+        return cls(features, fold.requests(rows), merged, labels, counted)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Examples:
         labels = {task: label[rows] for task, label in self.labels.items()}
-        return Examples(self.features, self.requests[rows], self.merged[rows], labels)
+        return Examples(self.features, self.requests[rows], self.merged[rows], labels, self.counted[rows])
+
+
+def passed_over(negatives: Negatives, impressions: Interactions, fold: Fold) -> Interactions | None:
+    """What of ``impressions`` without interest counts in ``fold``; None where ``negatives`` are candidates.
+
+    That is what its users were shown after the last that they took of the past, until the last that they took
+    of the future: what is shown later may be taken yet. ValueError where there are no impressions.
+    """
+    if negatives == "candidates":
+        return None
+    if not len(impressions):
+        raise ValueError("negatives: impressions need rows without interest, and the data set has none")
+    begin, end = np.full((2, fold.past.n_users), np.iinfo(np.int64).min)
+    np.maximum.at(begin, fold.past.user_idx, fold.past.timestamp)
+    np.maximum.at(end, fold.future.user_idx, fold.future.timestamp)
+    users, moments = impressions.user_idx, impressions.timestamp
+    return impressions[(begin[users] < moments) & (moments <= end[users])]
+
+
+def _pairs(interactions: Interactions) -> np.ndarray:
+    """Who met what, as a number each."""
+    return np.asarray(interactions.user_idx.astype(np.int64) * interactions.n_items + interactions.item_idx)
 
 
 @dataclass(frozen=True)

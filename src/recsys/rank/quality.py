@@ -13,13 +13,13 @@ from recsys.rank.ranker import Scores
 def by_task(scores: Scores, examples: Examples) -> pd.DataFrame:
     """AUC, GAUC (by request), log loss and calibration error: a row for each task that was scored.
 
-    AUC asks of a numeric task whether there is any of it.
+    Of the candidates that are counted. AUC asks of a numeric task whether there is any of it.
     """
-    inside = examples.inside
-    requests = np.broadcast_to(np.arange(len(inside))[:, None], inside.shape)[inside]
+    counted = examples.counted
+    requests = np.broadcast_to(np.arange(len(counted))[:, None], counted.shape)[counted]
     rows = []
     for task, probabilities in scores.probabilities.items():
-        p, label = probabilities[inside], examples.labels[task][inside]
+        p, label = probabilities[counted], examples.labels[task][counted]
         rows.append(
             {
                 "task": task,

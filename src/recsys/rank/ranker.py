@@ -265,9 +265,9 @@ class Ranker:
         for number, task in enumerate(self.tasks):
             parts = []
             for each, of_tasks in zip(examples, logits, strict=True):
-                own, inside = of_tasks[:, :, number], each.inside
-                its = np.broadcast_to(levels(own, inside)[:, None], own.shape)
-                parts.append((own[inside], its[inside], each.labels[task][inside]))
+                own, counted = of_tasks[:, :, number], each.counted
+                its = np.broadcast_to(levels(own, each.inside)[:, None], own.shape)
+                parts.append((own[counted], its[counted], each.labels[task][counted]))
             found[task] = Platt.fit(*map(np.concatenate, zip(*parts, strict=True)))
         return found
 

@@ -15,12 +15,11 @@ from recsys.nn.losses import multi_task
 from recsys.rank.inputs import Examples, Inputs
 from recsys.rank.network import MET, RankingNetwork, SingleTasks
 from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
-from recsys.types import PAD
 
 if TYPE_CHECKING:
     from recsys.rank.ranker import Ranker
 
-LABEL, INSIDE = "label.", "inside"
+LABEL, COUNTED = "label.", "counted"
 
 
 def train(
@@ -36,7 +35,7 @@ def train(
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         labels = {task: batch[LABEL + task] for task in ranker.tasks}
-        return multi_task(network(batch), labels, batch[INSIDE], ranker.listwise)
+        return multi_task(network(batch), labels, batch[COUNTED], ranker.listwise)
 
     with reproducible(ranker.seed, ranker.threads):
         network = build(ranker)
@@ -70,14 +69,14 @@ def build(ranker: Ranker) -> RankingNetwork | SingleTasks:
 
 
 class _Batches:
-    """Whole requests with all their candidates, in a new order each epoch; those without any are left out."""
+    """Whole requests with all candidates, in a new order each epoch, without those of which none counts."""
 
     def __init__(self, ranker: Ranker, examples: Sequence[Examples]) -> None:
         self.ranker = ranker
         self.examples = examples
         self.inputs = [ranker.inputs_.of(each.features, each.requests, each.merged) for each in examples]
         self.requests = -(-ranker.requests_per_batch // ranker.processes)
-        self.answered = [np.flatnonzero(each.inside.any(axis=1)) for each in examples]
+        self.answered = [np.flatnonzero(each.counted.any(axis=1)) for each in examples]
 
     def __len__(self) -> int:
         return sum(-(-len(rows) // self.requests) for rows in self.answered)
@@ -98,7 +97,7 @@ class _Batches:
         batch = tensors(self.inputs[part], rows, examples.merged.items.shape[1])
         for task in self.ranker.tasks:
             batch[LABEL + task] = torch.from_numpy(examples.labels[task][rows])
-        batch[INSIDE] = torch.from_numpy(examples.merged.items[rows] != PAD)
+        batch[COUNTED] = torch.from_numpy(examples.counted[rows])
         return batch
 
 
