@@ -53,8 +53,9 @@ class AnswerCache:
         return Reply(content, release=release, served_by=kept.served_by)
 
     def put(self, ask: Ask, release: str, stored: bytes, answer: Reply) -> None:
-        """Keep ``answer``."""
+        """Keep ``answer`` instead of the one before; if it is longer than all there is room for, neither."""
         n = len(answer.content)
+        self._of.pop(ask, None)
         if self._memory is None or n > self.most:
             return
         start = self._place(n)

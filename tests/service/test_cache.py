@@ -50,3 +50,10 @@ def test_an_old_answer_is_no_good():
     cache = AnswerCache(10_000, -1)
     cache.put(Ask("a"), "r", b"", Reply(b"answer"))
     assert cache.get(Ask("a"), "r", b"") is None
+
+
+def test_an_answer_too_long_to_be_kept_does_not_leave_the_one_before():
+    cache = AnswerCache(1, 60)
+    for content in (b"", b"too long"):
+        cache.put(Ask("a"), "r", b"", Reply(content))
+    assert cache.get(Ask("a"), "r", b"") is None
