@@ -42,7 +42,7 @@ def write(folder: Path, told: Mapping[str, Any], per_user: Mapping[str, Mapping[
             f"{metric}{OF}{name}": values for name, own in systems.items() for metric, values in own.items()
         }
         with replacing(_table(folder, protocol)) as temporary:
-            pd.DataFrame(columns).to_parquet(temporary, compression="zstd", index=False)
+            pd.DataFrame(dict(sorted(columns.items()))).to_parquet(temporary, compression="zstd", index=False)
     write_report(folder, NAME, told, {})
 
 

@@ -44,7 +44,19 @@ class Protocol:
         judge = Judge.of(self.dataset, self.split, fold)
         return judge if self.most is None else judge.sample(self.most, self.seed)
 
-    def moment(self, judge: Judge, sampled: bool = False) -> Path:
+    @cached_property
+    def valid_moment(self) -> Path:
+        return self._moment(self.valid)
+
+    @cached_property
+    def test_moment(self) -> Path:
+        return self._moment(self.test)
+
+    @cached_property
+    def sampled_moment(self) -> Path:
+        return self._moment(self.test, sampled=True)
+
+    def _moment(self, judge: Judge, sampled: bool = False) -> Path:
         """File of what systems are told."""
         told = moments.moment_of(judge, self.dataset, self.seed if sampled else None)
         return moments.save(told, self.runs.cache / "moments")
@@ -61,7 +73,7 @@ class Protocol:
         """
         fixed = peer.get("fixed", {})
         decides = [peer["program"], pins(peer["program"]), peer["model"], fixed, peer["tried"], budget]
-        of = fingerprint([*decides, self.moment(self.valid).stem])[:16]
+        of = fingerprint([*decides, self.valid_moment.stem])[:16]
         if before.get("of") == of:
             return dict(before)
         trials = list(self._trials(peer, budget))
@@ -75,7 +87,7 @@ class Protocol:
         """
         if len(peer["tried"]) == len(peer["tried"][0].get("epochs", [0])) == 1:
             return
-        spent, moment = 0.0, self.moment(self.valid)
+        spent, moment = 0.0, self.valid_moment
         for settings in peer["tried"]:
             if spent >= budget:
                 break
@@ -91,25 +103,26 @@ class Protocol:
     def ask(self, name: str, peer: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
         """Fit ``peer`` on the test fold's past, with the chosen settings, unless that has been judged."""
         sampled = self.samples and peer.get("sampled", False)
-        question = of_peer(peer["program"], peer["model"], self.moment(self.test, sampled), chosen)
+        moment = self.sampled_moment if sampled else self.test_moment
+        question = of_peer(peer["program"], peer["model"], moment, chosen)
         if name not in self.verdicts or self.verdicts[name].figures["of"] != question.of:
             answer, step = self.runs.answer(question), str(chosen.get("epochs", [0])[-1])
             self._add(name, False, answer, step, answer.told[step], sampled)
 
     def ask_ours(self, name: str, root: Path) -> None:
         """Let all answer that a run of the pipeline in ``root`` asks for this split, in place of its last."""
-        if self.moment(self._of(root).test) != self.moment(self.test):
+        if self._of(root).test_moment != self.test_moment:
             raise ArtifactError(f"{root}: was made of other data than what peers are told")
         for old in [each for each in self.verdicts if each.startswith(f"{name}: ")]:
             del self.verdicts[old]
         fitted, seconds = root / "artifacts" / self.split, notebook_seconds(root, self.split)
-        moment = self.moment(self.test, self.samples)
+        moment = self.sampled_moment if self.samples else self.test_moment
         asked = read_json(fitted / "merging" / "merging.json")["channels"]
         for folder in sorted(each for each in fitted.glob("recall/*/test/*/") if each.name in asked):
             answer = self.runs.answer(of_ours("channel", moment, folder))
             took = {"notebook_seconds": seconds.get(folder.parts[-3])} | answer.told["channel"]
             self._add(f"{name}: {folder.name}", True, answer, "channel", took, self.samples)
-        answer = self.runs.answer(of_ours(WHOLE, self.moment(self.test), fitted / "evaluation" / WHOLE))
+        answer = self.runs.answer(of_ours(WHOLE, self.test_moment, fitted / "evaluation" / WHOLE))
         took = {"notebook_seconds": sum(seconds.values()) or None, "recommend_seconds": 0.0}
         for step in ("merged", "ranked", "reranked"):
             took["recommend_seconds"] += answer.told[step]["recommend_seconds"]

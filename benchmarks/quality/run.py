@@ -98,7 +98,7 @@ def asked(
     runs = Runs(given.cache, here=given.quick, under=given.under)
     tuning = Protocol(dataset, split, runs, given.seed, QUICK if given.quick else None)
     protocol = replace(tuning, dataset=with_ties_by_id(dataset)) if name == BY_ID else tuning
-    protocol.verdicts = kept.verdicts(given.out, name, protocol.moment(protocol.test))
+    protocol.verdicts = kept.verdicts(given.out, name, protocol.test_moment)
     for peer, how in peers.items():
         if split in how.get("splits", SPLITS) and (name != BY_ID or how.get("by_id", False)):
             print(f"{name}: {peer}", flush=True)
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
         tuned = report["tuned"].setdefault("leave_last_out" if name == BY_ID else name, {})
         protocol = asked(name, dataset, peers, given, tuned)
         told = judging.report(protocol.verdicts, protocol.test, given.seed)
-        report["protocols"][name] = {"moment": protocol.moment(protocol.test).stem, **told}
+        report["protocols"][name] = {"moment": protocol.test_moment.stem, **told}
         kept.write(given.out, report, {name: {each: one.per_user for each, one in protocol.verdicts.items()}})
     splits = {name: report["protocols"][name] for name in SPLITS if name in report["protocols"]}
     plots.save(by_protocol(splits), given.out / "quality.png")
