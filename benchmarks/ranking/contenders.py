@@ -25,7 +25,17 @@ from recsys.types import PAD
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = Path("artifacts/benchmarks/ranking")
+TOWER = [16]
+"""Widths of torch-rechub's tower of each task."""
 Settings = Mapping[str, Any]
+Widths = Mapping[int, tuple[int, ...]]
+"""Of an expert, by how many there are."""
+
+
+def sized(widths: Widths, n_experts: int) -> dict[str, Any]:
+    """As many experts, or the nearest number that there are widths for, and their widths."""
+    n = min(widths, key=lambda each: abs(each - n_experts))
+    return {"n_experts": n, "widths": widths[n]}
 
 
 @dataclass(frozen=True)
@@ -50,17 +60,23 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Ours:
-    """`Ranker` with one of its models; ``shape`` makes all of them about equally large."""
+    """`Ranker` with one of its models: ``given`` settings first, and ``widths`` by number of experts."""
 
     name: str
     attributes: Attributes
     tasks: tuple[str, ...]
     shape: Settings
-    start: Settings
+    given: Settings
+    widths: Widths
     probable: bool = True
+
+    @property
+    def start(self) -> Settings:
+        return {**self.given, **sized(self.widths, self.given["n_experts"])}
 
     def proposed(self, trial: optuna.Trial) -> Settings:
         return {
+            **sized(self.widths, trial.suggest_categorical("n_experts", list(self.widths))),
             "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
             "epochs": trial.suggest_int("epochs", 2, 6),
             "requests_per_batch": trial.suggest_categorical("requests_per_batch", [4, 8, 16]),
@@ -139,7 +155,8 @@ class TorchRechub:
 
     attributes: Attributes
     tasks: tuple[str, ...]
-    shape: Settings
+    embedding_dim: int
+    widths: Widths
     name: str = "torch-rechub mmoe"
     probable: bool = True
 
@@ -147,6 +164,7 @@ class TorchRechub:
     def start(self) -> Settings:
         """The library's own, where it has any."""
         return {
+            **sized(self.widths, 4),
             "learning_rate": 1e-3,
             "regularization": 1e-5,
             "epochs": 3,
@@ -156,6 +174,7 @@ class TorchRechub:
 
     def proposed(self, trial: optuna.Trial) -> Settings:
         return {
+            **sized(self.widths, trial.suggest_categorical("n_experts", list(self.widths))),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
             "regularization": trial.suggest_float("regularization", 1e-7, 1e-3, log=True),
             "epochs": trial.suggest_int("epochs", 1, 5),
@@ -178,7 +197,14 @@ class TorchRechub:
             np.save(folder / "learned.labels.npy", np.concatenate(labels))
             for column, values in columns(inputs, scored).items():
                 np.save(folder / f"scored.{column}.npy", values)
-            told = {**self.shape, **settings, "seed": seed, "tasks": self.tasks, "sizes": sizes(inputs)}
+            told = {
+                "embedding_dim": self.embedding_dim,
+                "tower": TOWER,
+                **settings,
+                "seed": seed,
+                "tasks": self.tasks,
+                "sizes": sizes(inputs),
+            }
             write_json(folder / "settings.json", told | {"numbers": parts[0]["numbers"].shape[1]})
             command = [str(python), str(HERE / "with_torch_rechub.py"), name]
             done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)

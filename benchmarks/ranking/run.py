@@ -36,28 +36,28 @@ from recsys.rank.ranker import Scores
 REPORTS = Path("reports/benchmarks")
 SPLITS = ("global_time", "leave_last_out")
 ORDERS = ("auc", "gauc")
-WIDTHS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
+WIDTHS: Mapping[int, Mapping[str, Mapping[int, tuple[int, ...]]]] = {
     16: {
-        "mmoe": (64, 32),
-        "ple": (64, 32),
-        "shared_bottom": (240, 48),
-        "esmm": (124, 40),
-        "single_task": (80, 32),
+        "mmoe": {2: (124, 40)},
+        "ple": {3: (84, 32), 4: (64, 32), 6: (44, 32)},
+        "shared_bottom": {1: (240, 48)},
+        "esmm": {1: (124, 40)},
+        "single_task": {1: (80, 32)},
     },
     32: {
-        "mmoe": (64, 32),
-        "ple": (64, 32),
-        "shared_bottom": (252, 48),
-        "esmm": (128, 40),
-        "single_task": (76, 32),
+        "mmoe": {2: (128, 40)},
+        "ple": {3: (84, 32), 4: (64, 32), 6: (40, 32)},
+        "shared_bottom": {1: (252, 48)},
+        "esmm": {1: (128, 40)},
+        "single_task": {1: (76, 32)},
     },
 }
-"""By embedding_dim: so all models have about as many parameters (MovieLens-1M's features)."""
+"""By embedding_dim, model and number of experts: about as many parameters for all (of MovieLens-1M)."""
 MIXTURE, OF = "mmoe", " of "
 """Whom the others are held against; what stands between a task and who learned it."""
 ATTENTION = {"history_length": 50, "heads": 2}
-FINALISTS, DRAWS = 3, 3
-"""So many of the best trials are asked with so many seeds in all."""
+DRAWS = 3
+"""With so many seeds in all the best trials are asked."""
 
 
 def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
@@ -66,27 +66,24 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
     given = {
         name: value for name, value in params["ranker"].items() if name not in ("formula", "model", "widths")
     }
-    shape = {name: given.pop(name) for name in ("embedding_dim", "n_experts", "threads")}
+    shape = {name: given.pop(name) for name in ("embedding_dim", "threads")}
+    widths = WIDTHS[shape["embedding_dim"]]
     ours = [
-        Ours(name, attributes, tasks, {**shape, "model": name, "widths": widths}, given)
-        for name, widths in WIDTHS[shape["embedding_dim"]].items()
+        Ours(name, attributes, tasks, {**shape, "model": name}, given, sizes)
+        for name, sizes in widths.items()
     ]
-    attending = {**shape, "model": "mmoe", "widths": WIDTHS[shape["embedding_dim"]]["mmoe"], **ATTENTION}
-    ours.append(Ours("mmoe with attention", attributes, tasks, attending, given))
+    attending = {**shape, "model": MIXTURE, **ATTENTION}
+    ours.append(Ours("mmoe with attention", attributes, tasks, attending, given, widths[MIXTURE]))
     trees = [
         Trees(f"LightGBM {objective}", objective, attributes, tasks) for objective in ("binary", "lambdarank")
     ]
-    mixture = {
-        "n_experts": shape["n_experts"],
-        "embedding_dim": shape["embedding_dim"],
-        "widths": [64, 32],
-        "tower": [16],
-    }
-    return [*ours, *trees, TorchRechub(attributes, tasks, mixture)]
+    return [*ours, *trees, TorchRechub(attributes, tasks, shape["embedding_dim"], widths[MIXTURE])]
 
 
-def tuned(contender: Contender, exam: Exam, trials: int, requests: int, seed: int) -> Settings:
-    """What is best on `valid`, of ``trials``: the best of one seed each are asked with more."""
+def tuned(
+    contender: Contender, exam: Exam, trials: int, finalists: int, requests: int, seed: int
+) -> Settings:
+    """What is best on `valid`, of ``trials``: the best ``finalists`` of one seed each are asked with more."""
     learned, scored = exam.drawn("late", requests, seed), exam.drawn("valid", requests, seed)
 
     def value(settings: Settings, number: int) -> float:
@@ -102,7 +99,7 @@ def tuned(contender: Contender, exam: Exam, trials: int, requests: int, seed: in
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.optimize(of_trial, n_trials=trials)
     values = {}
-    for each in sorted(study.trials, key=lambda trial: -trial.values[0])[:FINALISTS]:
+    for each in sorted(study.trials, key=lambda trial: -trial.values[0])[:finalists]:
         again = [value(each.user_attrs["settings"], seed + draw) for draw in range(1, DRAWS)]
         values[each.number] = float(np.mean([*each.values, *again]))
     return dict(study.trials[max(values, key=values.__getitem__)].user_attrs["settings"])
@@ -191,6 +188,7 @@ def main() -> None:
     """Tune, measure, write a report and a figure for each split: reports/benchmarks/ranking_SPLIT.*."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=10, help="of each contender")
+    parser.add_argument("--finalists", type=int, default=3, help=f"of the trials, asked with {DRAWS} seeds")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2000, help="of a fold, to learn from")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
@@ -198,10 +196,11 @@ def main() -> None:
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     dataset, seed = Dataset.load(Path("artifacts/data")), params["seed"]
-    budget = {"trials": asked.trials, "finalists": FINALISTS, "draws": DRAWS}
+    budget = {"trials": asked.trials, "finalists": asked.finalists, "draws": DRAWS}
     budget |= {"requests": asked.requests, "seeds": asked.seeds}
     for split in asked.splits:
-        of_split = overridden(params["mmoe"], params["mmoe"].get("at", {}).get(split, {}))
+        every_split = {name: value for name, value in params["mmoe"].items() if name != "at"}
+        of_split = overridden(every_split, params["mmoe"].get("at", {}).get(split, {}))
         report = REPORTS / f"ranking_{split}.json"
         merged = read_json(Path("artifacts") / split / "merging" / "merging.json")
         of = fingerprint([merged, of_split])
@@ -211,7 +210,7 @@ def main() -> None:
         for each in every:
             if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
                 continue
-            settings = tuned(each, exam, asked.trials, asked.requests, seed)
+            settings = tuned(each, exam, asked.trials, asked.finalists, asked.requests, seed)
             rows, its = measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
             print(pd.DataFrame(rows).to_string(index=False), flush=True)
             aucs = pd.concat([aucs, its], axis=1)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from contenders import HERE
+from contenders import HERE, sized
 
 
 @pytest.fixture
@@ -35,9 +35,14 @@ def test_a_lucky_seed_does_not_choose_the_settings(benchmark, monkeypatch):
         benchmark, "by_task", lambda scores, _: pd.DataFrame({"auc": [scores], "gauc": [scores]})
     )
     exam = SimpleNamespace(drawn=lambda fold, requests, seed: None)
-    assert benchmark.tuned(Lucky(), exam, trials=5, requests=1, seed=1) == {"number": 1}
+    assert benchmark.tuned(Lucky(), exam, trials=5, finalists=3, requests=1, seed=1) == {"number": 1}
     monkeypatch.setattr(benchmark, "DRAWS", 1)
-    assert benchmark.tuned(Lucky(), exam, trials=5, requests=1, seed=1) == {"number": 0}
+    assert benchmark.tuned(Lucky(), exam, trials=5, finalists=3, requests=1, seed=1) == {"number": 0}
+
+
+@pytest.mark.parametrize(("asked", "n"), [(4, 4), (1, 2), (16, 8)])
+def test_experts_come_in_numbers_that_have_widths(asked, n):
+    assert sized({2: (8, 4), 4: (4, 2), 8: (2, 1)}, asked) == {"n_experts": n, "widths": (16 // n, 8 // n)}
 
 
 def test_each_request_has_an_order_of_its_own(benchmark):
