@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.types import PAD, Candidates, Histories, MergedCandidates
+from recsys.types import PAD, Candidates, Histories, Interactions, MergedCandidates
 
 times = st.lists(st.integers(0, 9), max_size=8)
 
@@ -24,6 +24,26 @@ def test_a_history_with_more_is_in_the_order_of_time_and_loses_nothing(before, a
     every = sorted(zip(before + after, range(len(before + after)), strict=True))
     expected = [10 + n if n < len(before) else 50 + n - len(before) for _, n in every]
     assert longer.items.tolist() == expected
+
+
+def interactions(n: int) -> Interactions:
+    rows = np.arange(n, dtype=np.int32)
+    labels = {"liked": rows.astype(np.float32)}
+    return Interactions(rows, rows, rows.astype(np.int64), rows.astype(np.float32), labels, n, n)
+
+
+@given(mask=st.lists(st.booleans(), min_size=1, max_size=8))
+def test_a_mask_picks_the_rows_that_it_marks(mask):
+    picked = interactions(len(mask))[np.array(mask)]
+    expected = np.flatnonzero(mask).tolist()
+    assert picked.user_idx.tolist() == picked.labels["liked"].tolist() == expected
+
+
+def test_rows_that_lie_together_are_not_copied():
+    every = interactions(4)
+    together, apart = every[np.array([0, 1, 1, 0], bool)], every[np.array([1, 0, 1, 0], bool)]
+    assert np.shares_memory(together.timestamp, every.timestamp)
+    assert not np.shares_memory(apart.timestamp, every.timestamp)
 
 
 def test_nothing_found_is_padding_everywhere():

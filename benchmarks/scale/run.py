@@ -2,9 +2,9 @@
 
 Made-up news of so many events (`recsys data example`), with a twentieth as many people and a hundredth as
 many articles; whatever was shown counts as met, so that all of them are learned from. The pipeline runs stage
-by stage in folders of its own, with the parameters of params.yaml but for those in `CHANGED`. Writes
-reports/benchmarks/scale.json (seconds and peak memory of each stage's processes by events) and its figure;
-what was measured of another number of events stays, and with ``--resume`` what was of this one. With
+by stage on one core in folders of its own, with the parameters of params.yaml but for those in `CHANGED`.
+Writes reports/benchmarks/scale.json (seconds and peak memory of each stage's processes by events) and its
+figure; what was measured of another number of events stays, and with ``--resume`` what was of this one. With
 ``--items`` there are so many articles, however many events, which is measured too but is no point of the
 figure; serving.py asks the release.
 """
@@ -44,19 +44,18 @@ REPORT = ROOT / "reports" / "benchmarks" / "scale.json"
 PER_USER, PER_ITEM = 20, 100
 """Events."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-"""What has threads is told so by its parameters; those of libraries would wait for each other."""
+"""All of it takes one core: libraries' threads would wait for each other."""
 EVERY = 0.2
 """Seconds between two looks at memory."""
 CHANGED: dict[str, Any] = {
     "data": {"splits": {"global_time": {"users": 5000}, "leave_last_out": None}},
-    "two_tower": {"threads": 2, "ann": "ivf"},
+    "two_tower": {"ann": "ivf"},
     "mf": {"ann": "ivf"},
     "clustering": {"n_clusters": 1024},
-    "mmoe": {"ranker": {"threads": 2}},
     "evaluation": {"listed_users": 20_000},
 }
-"""Parameters that are not those of params.yaml: one split, of which so many users are asked; both cores; what
-is near is found by an index; lists are made for some."""
+"""Parameters that are not those of params.yaml: one split, of which so many users are asked; what is near is
+found by an index; lists are made for some."""
 
 
 def made(folder: Path, events: int, items: int) -> Path:
@@ -187,6 +186,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=ROOT / ".scale", help="a folder for all of it")
     parser.add_argument("--resume", action="store_true", help="stages in the report stay as they are")
     asked = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows = read_json(REPORT)["stages"] if REPORT.exists() else []
     for events in map(int, asked.events):
         items = int(asked.items or events // PER_ITEM)

@@ -213,7 +213,7 @@ def live_release(into: Path) -> Release:
     """The release that answers; ReleaseError where there is none."""
     id_ = live_id(into)
     if id_ is None:
-        raise ReleaseError(f"{into}: holds no release; make one with `recsys release build`")
+        raise ReleaseError(f"{into}: holds no release; `recsys train` makes one")
     return load(into / id_)
 
 

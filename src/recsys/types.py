@@ -120,7 +120,11 @@ class Interactions:
         return len(self.user_idx)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Interactions:
-        """Rows picked by mask, position or slice; the vocabularies stay whole."""
+        """Rows picked by mask, position or slice; the vocabularies stay whole.
+
+        A mask of rows that lie together copies nothing.
+        """
+        rows = _together(rows)
         return replace(
             self,
             user_idx=self.user_idx[rows],
@@ -204,6 +208,14 @@ class Interactions:
             n_items=n_items,
             seen_return=seen_return,
         )
+
+
+def _together(rows: np.ndarray | slice) -> np.ndarray | slice:
+    """The same ``rows`` as a slice, where they are a mask of one piece."""
+    if isinstance(rows, slice) or rows.dtype != bool or not rows.any():
+        return rows
+    first, last = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
+    return slice(first, last) if rows[first:last].all() else rows
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_names_in_camel_case_milliseconds_and_clicks_are_known(drafted, events):
     assert (spec.users, spec.items) == (None, None)
 
 
-def test_iso_dates_semicolons_and_old_encodings_are_known(drafted, events):
+def test_iso_dates_semicolons_and_old_encodings_are_known(tmp_path, drafted, events):
     events["timestamp"] = pd.to_datetime(events["timestamp"], unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     products = pd.DataFrame({"item_id": [f"a{n}" for n in range(1, 30)], "name": "Café"})
     products["listed"] = "2019-05-17"
@@ -88,6 +88,7 @@ def test_iso_dates_semicolons_and_old_encodings_are_known(drafted, events):
     assert spec.interactions.columns.timestamp.unit == "iso"
     assert (spec.items.separator, spec.items.encoding, spec.items.title) == (";", "cp1252", "name")
     assert spec.items.attributes["listed"].kind == "number"
+    assert "its year alone?" in (tmp_path / FILE_NAME).read_text()
 
 
 def test_who_meets_items_again_is_told_and_names_that_two_tables_share_are_told_apart(drafted, events):
@@ -98,6 +99,16 @@ def test_who_meets_items_again_is_told_and_names_that_two_tables_share_are_told_
     assert spec.seen_items_return
     assert (list(spec.users.attributes), list(spec.items.attributes)) == (["type"], ["item_type"])
     assert spec.items.category == "item_type"
+
+
+def test_how_many_were_bought_is_no_liking_and_labels_go_before_a_brand(drafted, events):
+    orders = events.assign(quantity=np.arange(N) % 4 + 1)
+    labels = ["red|new", "red|sale", "new|sale", "sale|old"]
+    products = pd.DataFrame({"item_id": [f"a{n}" for n in range(1, 31)], "brand": ["ab", "cd", "ef"] * 10})
+    products["labels"] = [labels[n % 4] for n in range(30)]
+    spec = drafted({"orders.csv": orders, "products.csv": products})
+    assert (spec.interactions.columns.value, list(spec.tasks)) == ("quantity", ["met"])
+    assert spec.items.category == "labels"
 
 
 def test_days_in_files_of_their_own_are_one_table(drafted, events):

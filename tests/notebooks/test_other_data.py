@@ -10,6 +10,7 @@ from recsys.data.spec import FILE_NAME
 from recsys.parameters import overridden
 from recsys.pipeline import Recommender
 from recsys.release import list_releases, verify
+from recsys.serving import Ask, Live
 
 SPLIT = "global_time"
 CHANNELS = ("popular", "item_cf", "user_cf", "swing", "mf", "two_tower", "cluster")
@@ -55,6 +56,18 @@ def test_what_people_had_is_recalled_and_told(repository):
     met = [set(ours.past.item_idx[ours.past.user_idx == user].tolist()) for user in range(120)]
     assert sum(len(set(items) & own) for items, own in zip(shown.items.tolist(), met, strict=True)) > 100
     ours.check_context({"device": "phone", "region": "region 1"})
+
+
+def test_somebody_new_has_had_nothing_though_items_return(repository):
+    (release,) = list_releases(repository / "artifacts/releases")
+    live = Live.load(release.folder)
+    name = next(iter(live.categories))
+    shown = live.interests(Ask("", 20, explain=True), (), (name,), live.now()).items
+    reasons = {item["item_id"]: item["reason"] for item in shown}
+    assert set(live.categories[name]) & set(reasons)
+    told = [reasons[item] for item in live.categories[name] if item in reasons]
+    assert told == [f"because you like {name}"] * len(told)
+    assert not any("had it before" in reason for reason in reasons.values())
 
 
 def test_the_ranker_predicts_clicks(repository):

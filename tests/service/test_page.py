@@ -81,6 +81,7 @@ def test_similar_items_open_and_close_by_keyboard(page):
 def test_somebody_new_picks_and_gets_a_list(page):
     page.locator("#new").click()
     page.wait_for_selector("#picks button")
+    assert page.locator("#user").input_value() == ""
     for number in (0, 3):
         page.locator("#picks button").nth(number).click()
     picked = page.locator("#picks [aria-pressed=true]").all_text_contents()
@@ -116,3 +117,4 @@ def test_an_unknown_user_gets_what_is_popular(page):
     page.press("#user", "Enter")
     page.wait_for_function("document.getElementById('release').textContent.includes('popular')")
     assert titles(page)
+    assert page.locator("#status").text_content().startswith("Nothing is known of somebody else")

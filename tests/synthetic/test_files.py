@@ -24,6 +24,7 @@ def test_the_example_is_drafted_checked_and_read(tmp_path, capsys, options, file
     ours = prepare.prepare(folder, tmp_path / "raw", seed=0)
     assert 0 < len(ours.interactions) < len(ours.events) == 8000
     assert set(ours.events.context["device"]) == {"desktop", "phone"}
+    assert len({id(word) for word in ours.events.context["device"]}) == 2  # cells share what they say
     assert "recsys data init" in capsys.readouterr().out
 
 

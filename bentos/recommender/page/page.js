@@ -66,7 +66,9 @@ function show(answer, first) {
 
 async function recommend(next) {
   page = next;
-  show(await ask("recommend", { user_id: user, k: K, page, explain: true }), page === 0);
+  const answer = await ask("recommend", { user_id: user, k: K, page, explain: true });
+  show(answer, page === 0);
+  if (answer.served_by === "popular") $("status").textContent = `Nothing is known of ${user} yet: this is what is popular.`;
 }
 
 async function watch(item) {
@@ -102,6 +104,7 @@ function choice(text, value) {
 
 async function pick() {
   user = null;
+  $("user").value = "";
   const [popular, { categories }] = await Promise.all([ask("interests", { k: 24 }), ask("categories")]);
   $("categories").replaceChildren(...categories.map((name) => choice(name, name)));
   $("picks").replaceChildren(...popular.items.map((item) => choice(called(item), item.item_id)));

@@ -93,6 +93,8 @@ def train(
         raise typer.Exit(1)
     if publish and there is not None and before is not None:
         there.publish(made, before)
+    if mode is not Mode.PARTIAL:
+        typer.echo(f"`make serve{f' PRESET={preset}' if preset else ''}` answers from it:", err=True)
     typer.echo(made.folder)
 
 

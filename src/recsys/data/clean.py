@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -190,11 +191,11 @@ def _interactions(
     users.drop_others(rows, roles.user_id.column, user_codes, user_ids)
     items.drop_others(rows, roles.item_id.column, item_codes, item_ids)
     derived = _derived(spec, feedback, len(rows.good))
-    keys = pd.DataFrame({"user": user_codes, "item": item_codes, "timestamp": timestamp})
+    keys = user_codes, item_codes, timestamp
     if roles.timestamp is None:  # of what was shown several times, that it was taken once is what counts
         rows.good &= ~_repeated(keys, rows.good, ~derived[columns.POSITIVE])
     problem = "was met by this user at this moment in an earlier row"
-    repeated = _repeated(keys, rows.good, np.zeros(len(keys), dtype=bool))
+    repeated = _repeated(keys, rows.good, np.zeros(len(timestamp), dtype=bool))
     rows.drop(repeated, roles.item_id.column, problem, "only the first of them is kept")
     all_users = users.with_others(user_ids[np.unique(user_codes[rows.good])])
     all_items = items.with_others(item_ids[np.unique(item_codes[rows.good])])
@@ -208,15 +209,20 @@ def _interactions(
             for name, told in roles.context.items()
         },
     }
-    return Tables(all_users, all_items, pd.DataFrame(events)[rows.good].reset_index(drop=True))
+    kept = pd.DataFrame(events, copy=False)
+    return Tables(all_users, all_items, kept if rows.good.all() else kept[rows.good].reset_index(drop=True))
 
 
-def _repeated(keys: pd.DataFrame, good: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _repeated(keys: Sequence[np.ndarray], good: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Which ``good`` rows have the keys of an earlier one; rows that come ``last`` are behind all others."""
-    order = np.argsort(last, kind="stable")
-    order = order[good[order]]
-    repeated = np.zeros(len(keys), dtype=bool)
-    repeated[order] = keys.iloc[order].duplicated().to_numpy()
+    rows = np.flatnonzero(good)
+    order = rows[np.lexsort([each[rows] for each in (last, *keys)])]
+    same = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for each in keys:
+        ordered = each[order]
+        same &= ordered[1:] == ordered[:-1]
+    repeated = np.zeros(len(good), dtype=bool)
+    repeated[order[1:][same]] = True
     return repeated
 
 

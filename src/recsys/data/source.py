@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from recsys.data.report import DataError
 from recsys.data.spec import File
 
-ROWS = 1 << 20
+ROWS = 1 << 18
 """Rows of a file that are read at once."""
 UNREADABLE = (pa.ArrowException, pd.errors.ParserError, UnicodeError, LookupError, EOFError, OSError)
 """What reading a damaged file raises."""

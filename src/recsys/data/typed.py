@@ -149,7 +149,9 @@ def values_of(table: pd.DataFrame, given: Attribute) -> tuple[pd.Series, list[Tr
         return pd.Series(values), [Trouble(column, wrong, NO_NUMBER, AS_CATEGORY)]
     texts = [None if value is None or value != value or value == "" else _id(value) for value in cells]
     if given.separator is None:
-        return pd.Series(texts, dtype=object), []
+        codes, seen = pd.factorize(np.array(texts, dtype=object))
+        words = np.array([*seen, None], dtype=object)  # one object for all cells of a text
+        return pd.Series(words[codes], dtype=object), []
     split = [(text or "").split(given.separator) for text in texts]
     return pd.Series([[*dict.fromkeys(filter(None, map(str.strip, row)))] for row in split], dtype=object), []
 

@@ -53,13 +53,15 @@ class TypedRows:
 def read_rows(folder: Path, file: InteractionFile, columns: Mapping[str, str], engine: Engine) -> TypedRows:
     """All of ``file``; ``columns`` as `recsys.data.source.load` has them, DataError as there."""
     names = names_of(folder, file.file)
-    read_parts = list(_reader(engine)(folder, names, file, columns))
-    lengths = np.zeros(len(names), dtype=np.int64)
-    for number, arrays in read_parts:
+    lengths, read_parts = np.zeros(len(names), dtype=np.int64), []
+    known: dict[str, dict[str, int]] = {USER: {}, ITEM: {}}
+    for number, arrays in _reader(engine)(folder, names, file, columns):
         lengths[number] += len(arrays[USER + CODES])
+        read_parts.append(_numbered(arrays, known))
     check_rows(file, int(lengths.sum()))
     source = Source(file, folder, names, lengths.cumsum())
-    return TypedRows(source, _joined([arrays for _, arrays in read_parts]))
+    ids_of = {side + KNOWN: np.array([*numbers_of], dtype=object) for side, numbers_of in known.items()}
+    return TypedRows(source, _joined(read_parts) | ids_of)
 
 
 def _reader(engine: Engine) -> Reader:
@@ -105,25 +107,15 @@ def _context(name: str, cells: pd.DataFrame, column: ContextColumn) -> Arrays:
     return {name: values.to_numpy(), name + BAD: bad}
 
 
-def _joined(read: list[Arrays]) -> Arrays:
-    """One after the other; ids are numbered anew."""
-    joined = {}
-    for name in read[0]:
-        if name.endswith(CODES):
-            side = name.removesuffix(CODES)
-            joined[name], joined[side + KNOWN] = _joined_ids(
-                [each[name] for each in read], [each[side + KNOWN] for each in read]
-            )
-        elif not name.endswith(KNOWN):
-            joined[name] = np.concatenate([each[name] for each in read])
-    return joined
+def _numbered(arrays: Arrays, known: Mapping[str, dict[str, int]]) -> dict[str, np.ndarray]:
+    """The same with codes of all that is ``known`` so far, which its ids are added to."""
+    told = dict(arrays)
+    for side, numbers_of in known.items():
+        places = [numbers_of.setdefault(each, len(numbers_of)) for each in told.pop(side + KNOWN)]
+        told[side + CODES] = np.array([*places, -1], dtype=np.int32)[told[side + CODES]]  # -1, no id, is last
+    return told
 
 
-def _joined_ids(codes: list[np.ndarray], known: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    places, distinct = pd.factorize(np.concatenate(known))
-    starts = np.cumsum([0, *map(len, known)])
-    of_each = [
-        np.append(places[start : start + len(own)], -1).astype(np.int32)[code]  # -1, no id, takes the last
-        for code, own, start in zip(codes, known, starts[:-1], strict=True)
-    ]
-    return np.concatenate(of_each), np.asarray(distinct)
+def _joined(read: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """One after the other; parts give away what is joined, or all would be held twice."""
+    return {name: np.concatenate([each.pop(name) for each in read]) for name in [*read[0]]}

@@ -28,11 +28,13 @@ CONTEXTS = ("device", "platform", "os", "browser", "environment", "page", "tab",
             "referrer", "region", "country", "city", "language", "weather")
 AFTERWARDS = ("time", "seconds", "minutes", "duration", "dwell", "views", "view", "viewed", "clicks", "click",
               "depth", "spent", "visited", "scrolled")
+CATEGORIES = ("genres", "genre", "category", "categories", "topic", "section", "department", "tags", "labels",
+              "type", "brand")
 # fmt: on
 MOMENTS = ("timestamp", "time", "ts", "datetime", "date", "at", "when", "moment", "day")
-VALUES = ("rating", "score", "stars", "value", "quantity", "amount", "count", "plays", "weight")
+RATINGS = ("rating", "score", "stars", "value")
+VALUES = (*RATINGS, "quantity", "amount", "count", "plays", "weight")
 TITLES = ("title", "name", "headline")
-CATEGORIES = ("genres", "genre", "category", "categories", "topic", "section", "department", "type", "brand")
 CODES = ("zip", "zipcode", "postcode", "postal", "code", "phone", "id")
 """Never numbers, though their digits look so."""
 LIKED = 0.6
@@ -46,6 +48,8 @@ FULL = 0.95
 BUCKETS, HASHED = 10, 500
 LONGEST = 30
 """Characters of an average cell from which on it is text."""
+YEAR = "  # its year alone?"
+"""Of a date."""
 
 
 def draft(folder: Path) -> str:
@@ -199,7 +203,7 @@ class _Draft:
                 full = float(np.quantile(each.numbers[each.numbers > 0], FULL))
                 task = f"{quoted(name)}: {{kind: numeric, rule: {name}, full: {full:g}}}"
                 yield f"  # {task}  # predict it too?"
-        if self.value is not None and self.value.numbers is not None:
+        if self.value is not None and self.value.numbers is not None and self.value.is_named(RATINGS):
             least = _liked_from(self.value.numbers)
             if least is not None:
                 yield f"  liked: {{kind: binary, rule: value >= {least:g}}}  # from there on?"
@@ -244,7 +248,9 @@ def _entity(
             yield f"  category: {quoted(category)}  # which lists should vary?"
     if kept:
         yield "  attributes:"
-        yield from (f"    {quoted(name)}: {{{how}}}" for name, how in kept.items())
+        yield from (
+            f"    {quoted(name)}: {{{how}}}{YEAR if 'extract' in how else ''}" for name, how in kept.items()
+        )
     left = [name for name, how in told.items() if not how]
     if left:
         yield f"  # Not used, for no value comes back: {_listed(left)}"

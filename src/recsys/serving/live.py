@@ -221,6 +221,8 @@ class Live:
         }
         for entry in answer.items if ask.explain else ():
             why, *moved = entry["reason"].split("; ")
+            if (name := standing.get(entry["item_id"])) is not None:  # nobody has had what stands for it
+                why = f"because you like {name}"
             entry["reason"] = "; ".join([told.get(why, why), *moved])
         return answer
 
