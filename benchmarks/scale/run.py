@@ -45,6 +45,7 @@ PER_USER, PER_ITEM = 20, 100
 """Events."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 """All of it takes one core: libraries' threads would wait for each other."""
+WHAT = ("events", "items", "stage")
 EVERY = 0.2
 """Seconds between two looks at memory."""
 CHANGED: dict[str, Any] = {
@@ -169,12 +170,18 @@ def exponents(rows: pd.DataFrame) -> dict[str, float]:
     return told
 
 
-def report(rows: list[dict[str, Any]]) -> None:
-    """What has been measured so far, and its figure."""
+def report(row: dict[str, Any]) -> None:
+    """Put ``row`` among what has been measured so far, in place of its like, and draw it all."""
+    rows = [each for each in reported() if not all(each[name] == row[name] for name in WHAT)] + [row]
     table = pd.DataFrame(rows).query(f"items == events // {PER_ITEM}")
     write_json(REPORT, {"stages": rows, "exponents": exponents(table)})
     if len(table):
         save(growth(table), REPORT.with_suffix(".png"))
+
+
+def reported() -> list[dict[str, Any]]:
+    """Read anew each time, for runs of other sizes may go on beside this one."""
+    return read_json(REPORT)["stages"] if REPORT.exists() else []
 
 
 def main() -> None:
@@ -187,21 +194,17 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="stages in the report stay as they are")
     asked = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    rows = read_json(REPORT)["stages"] if REPORT.exists() else []
     for events in map(int, asked.events):
         items = int(asked.items or events // PER_ITEM)
         folder = asked.into.resolve() / f"{events}-{items}"
         folder.mkdir(parents=True, exist_ok=True)
-        of_this = [row for row in rows if (row["events"], row["items"]) == (events, items)]
-        done = [row["stage"] for row in of_this] if asked.resume else []
+        of_this = {row["stage"] for row in reported() if (row["events"], row["items"]) == (events, items)}
+        done = of_this if asked.resume else set()
         if done and not (folder / "pipeline").is_dir():
             raise SystemExit(f"{folder / 'pipeline'}: is gone, there is nothing to go on from")
         pipeline = folder / "pipeline" if done else laid_out(folder, made(folder, events, items))
-        if not done:
-            rows = [row for row in rows if row not in of_this]
         for row in measured(pipeline, events, items, done):
-            rows.append(row)
-            report(rows)
+            report(row)
 
 
 if __name__ == "__main__":

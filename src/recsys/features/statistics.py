@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 import numpy as np
+from numba import njit
 
 from recsys.artifacts import read_arrays, write_arrays
 from recsys.columns import VALUE, label, observed
@@ -111,9 +112,8 @@ class Statistics:
         has none; the mean of what is observed is NaN where it was not, ever or in the window.
         """
         keys, moments = np.broadcast_arrays(np.asarray(keys, np.int64), np.asarray(moments, np.int64))
-        known = keys != PAD
-        start = self.offsets[np.where(known, keys, 0)]
-        end = np.where(known, self._before(keys, moments), start)
+        start = self.offsets[np.where(keys != PAD, keys, 0)]
+        end = self._before(keys, moments)
         n = end - start
         begins = [self._before(keys, moments - days * DAY) for days in self.windows]
         recent = [end - begin for begin in begins]
@@ -170,11 +170,9 @@ class Statistics:
         return np.asarray(sums / np.where(counts > 0, counts, np.nan))
 
     def _before(self, keys: np.ndarray, moments: np.ndarray) -> np.ndarray:
-        """Row after the last one of each key that lies strictly before its moment."""
-        places = keys * self.span + np.clip(moments - self.origin, 0, self.span - 1)
-        order = np.argsort(places)  # ascending searches stay in cache: five times as fast, the sort included
-        rows = np.empty(len(places), dtype=np.int64)
-        rows[order] = np.searchsorted(self.places, places[order])
+        """Row after the last one of each key that lies strictly before its moment; PAD's is 0."""
+        seconds = np.clip(moments - self.origin, 0, self.span - 1)
+        rows: np.ndarray = _before(self.offsets, self.places, keys, seconds, self.span)
         return rows
 
     def _moments(self, keys: np.ndarray, rows: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -202,6 +200,17 @@ def _running_sums(
         total = np.concatenate([[0.0], np.cumsum(measure[order], dtype=np.float64)])
         sums[name] = total[1:] - total[first]
     return keys, timestamps[order], sums
+
+
+@njit(nogil=True, cache=True)
+def _before(offsets, places, keys, seconds, span):  # type: ignore[no-untyped-def]
+    """A binary search in each key's own rows: those of all are far more, and far apart."""
+    rows = np.zeros(len(keys), dtype=np.int64)
+    for at, key in enumerate(keys):
+        if key != PAD:
+            begin, end = offsets[key], offsets[key + 1]
+            rows[at] = begin + np.searchsorted(places[begin:end], key * span + seconds[at])
+    return rows
 
 
 def _popped(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import local
 from typing import Literal
 
 import numpy as np
@@ -38,13 +39,29 @@ def merge(
     width = max(each.items.shape[1] for each in found.values())
     lists = [each.top(width) for each in found.values()]
     items, scores = np.stack([each.items for each in lists]), np.stack([each.scores for each in lists])
-    total = np.zeros(int(items.max(initial=0)) + 1)
-    place = np.full(len(total), PAD)
+    total, place = _scratch.of(int(items.max(initial=0)) + 1)
     _merge(
         items, scores, _worth(channels, width, method, gains or {}), method == "snake", total, place,
         merged.items, merged.scores, merged.ranks, merged.channel_scores,
     )  # fmt: skip
     return merged
+
+
+class _Scratch(local):
+    """What `_merge` counts in, an entry an item, each thread's own.
+
+    To make it anew takes longer than to merge where there are many items.
+    """
+
+    total, place = np.zeros(0), np.full(0, PAD)
+
+    def of(self, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+        if len(self.total) < n_items:
+            self.total, self.place = np.zeros(n_items), np.full(n_items, PAD)
+        return self.total, self.place
+
+
+_scratch = _Scratch()
 
 
 def _worth(channels: Sequence[str], width: int, method: Method, gains: Gains) -> np.ndarray:
