@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,13 @@ def item_entries(catalogue: Catalogue, items: np.ndarray, scores: np.ndarray) ->
     ]
 
 
-def entries(recommender: Recommender, shown: Recommendations, explain: bool) -> list[dict[str, Any]]:
-    """The first row of ``shown``; with ``explain`` also why each item is there."""
+def entries(
+    recommender: Recommender, shown: Recommendations, explain: bool, standing: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """The first row of ``shown``; with ``explain`` also why each item is there, as `reasons` says."""
     found = item_entries(recommender.catalogue, shown.items[0], shown.scores[0])
     if explain:
-        sentences = reasons(recommender, shown)[0]
+        sentences = reasons(recommender, shown, standing or {})[0]
         for place, entry in enumerate(found):
             entry |= {"reason": sentences[place], **_explained(shown, place)}
     return found

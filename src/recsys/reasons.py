@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from recsys.catalogue import Catalogue
 from recsys.pipeline import FALLBACK, Recommendations, Recommender
 from recsys.recall.again import AgainRecall
 from recsys.rerank import Move
@@ -24,7 +27,7 @@ OF_CHANNEL = {
     "graph": "a short way from what you have had",
     "content": "told of in the same words as what you have had",
     "fresh": "new, and like what you have had",
-    FALLBACK: "popular with everyone",
+    FALLBACK: "among what is popular",
     LISTED: "from the list made for you",
 }
 NOWHERE = np.iinfo(np.int32).max
@@ -38,11 +41,12 @@ OF_MOVE = {
 }
 
 
-def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
+def reasons(recommender: Recommender, shown: Recommendations, standing: Mapping[str, str]) -> np.ndarray:
     """A sentence for each item, (n, k) of str, empty where padded.
 
     An item of the user's history is named, the one that most goes with it; else the channel that had the item
-    highest speaks. A move of the re-ranker is added.
+    highest speaks. A move of the re-ranker is added. Items of the history that are ``standing`` for a
+    category, by id, nobody has had: the category is named.
     """
     related, because = recommender.related, np.full(shown.items.shape, PAD)
     if related is not None:
@@ -54,9 +58,19 @@ def reasons(recommender: Recommender, shown: Recommendations) -> np.ndarray:
     for row, place in np.argwhere(shown.items != PAD):
         found = ranks[row, place, best[row, place]] < NOWHERE
         channel = shown.merged.channels[best[row, place]] if found else LISTED
-        sentence = OF_CHANNEL.get(channel, channel)
-        if channel not in (AgainRecall.name, FALLBACK) and because[row, place] != PAD:
-            sentence = f"because you had {recommender.catalogue.titles[because[row, place]]}"
+        sentence = _why(
+            recommender.catalogue, shown.items[row, place], because[row, place], channel, standing
+        )
         move = OF_MOVE.get(Move(shown.moves[row, place]))
         sentences[row, place] = f"{sentence}; {move}" if move else sentence
     return sentences
+
+
+def _why(catalogue: Catalogue, item: int, had: int, channel: str, standing: Mapping[str, str]) -> str:
+    """What speaks for ``item``, which goes with what was ``had`` and ``channel`` has highest."""
+    if channel in (AgainRecall.name, FALLBACK):
+        had = PAD
+    for row in (item, had):
+        if row != PAD and (liked := standing.get(catalogue.items.ids[row])):
+            return f"because you like {liked}"
+    return OF_CHANNEL.get(channel, channel) if had == PAD else f"because you had {catalogue.titles[had]}"

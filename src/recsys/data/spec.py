@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -345,6 +346,17 @@ def _refuse_leak(place: str, column: str, feedback: set[str]) -> None:
 def _one_line(error: ValidationError) -> str:
     first, *more = error.errors()
     place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    unknown = first["type"] == "extra_forbidden"
+    message = _no_such(str(first["loc"][-1])) if unknown else first["msg"].removeprefix("Value error, ")
     rest = f" (and {len(more)} more)" if more else ""
     return f"{place}: {message}{rest}" if place else f"{message}{rest}"
+
+
+def _no_such(field: str) -> str:
+    near = get_close_matches(field, sorted(_fields(Strict)), n=1)
+    return f"there is no such field; is it {near[0]!r}?" if near else "there is no such field"
+
+
+def _fields(part: type[Strict]) -> set[str]:
+    """Names of the fields of all parts of the file."""
+    return set(part.model_fields).union(*map(_fields, part.__subclasses__()))

@@ -39,7 +39,8 @@ class NoListError(Exception):
 class Ask:
     """What one request wants; ``now`` in seconds, None for the moment after the newest event known.
 
-    ``context`` has names and values of what the page knows.
+    ``context`` has names and values of what the page knows. Events of items ``standing`` for a category, ids
+    and names, say that it is liked, not that these were had.
     """
 
     user_id: str
@@ -49,6 +50,7 @@ class Ask:
     explain: bool = False
     now: int | None = None
     context: tuple[tuple[str, str | float], ...] = ()
+    standing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -213,18 +215,7 @@ class Live:
         """Answer somebody who says ``now`` to like these; what the release does not know is left out."""
         standing = standing_in(self.categories, categories, items)
         picks = [Event(item, now) for item in (*standing, *items)]
-        answer = self.recommend(replace(ask, now=now + 1), picks, deadline)
-        catalogue = self.recommender.catalogue
-        told = {
-            f"because you had {catalogue.titles[catalogue.items.row(item)]}": f"because you like {name}"
-            for item, name in standing.items()
-        }
-        for entry in answer.items if ask.explain else ():
-            why, *moved = entry["reason"].split("; ")
-            if (name := standing.get(entry["item_id"])) is not None:  # nobody has had what stands for it
-                why = f"because you like {name}"
-            entry["reason"] = "; ".join([told.get(why, why), *moved])
-        return answer
+        return self.recommend(replace(ask, now=now + 1, standing=tuple(standing.items())), picks, deadline)
 
     def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
         """Items that go with ``item_id``; None where it is unknown."""
@@ -274,7 +265,8 @@ class Live:
         self, asks: Sequence[Ask], step: str, shown: Recommendations, stages: Stages
     ) -> list[Answer]:
         listed = [
-            entries(self.recommender, shown[row : row + 1], ask.explain) for row, ask in enumerate(asks)
+            entries(self.recommender, shown[row : row + 1], ask.explain, dict(ask.standing))
+            for row, ask in enumerate(asks)
         ]
         stages.done("entries")
         traces = stages.traces or [{} for _ in asks]
