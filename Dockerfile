@@ -4,8 +4,11 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 # What kernels are compiled for, any x86-64 server of ten years (docs/decisions/008-images.md); else `generic`.
 ARG PROCESSOR=x86-64-v3
+# `serve,s3,ann` where channels have an index (`ann` in params.yaml).
+ARG EXTRAS=serve,s3
 
 FROM ${BASE_IMAGE} AS build
+ARG EXTRAS
 WORKDIR /build
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
 ENV PIP="/opt/pip/bin/pip --python /opt/venv/bin/python --no-cache-dir"
@@ -13,7 +16,7 @@ ENV PIP="/opt/pip/bin/pip --python /opt/venv/bin/python --no-cache-dir"
 # `--secret id=pip,src=pip.conf`, and `--secret id=ca,src=FILE` of whom to trust.
 COPY LICENSE pyproject.toml requirements.lock ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    mkdir src && touch README.md && $PIP install --constraint requirements.lock '.[serve,s3]' \
+    mkdir src && touch README.md && $PIP install --constraint requirements.lock ".[${EXTRAS}]" \
     && find /opt/venv -type d -name tests -prune -exec rm -r {} +
 COPY src src
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \

@@ -62,7 +62,7 @@ check: lint  ## what must hold before a commit: lint, and all tests but the slow
 lab: setup  ## JupyterLab on the notebooks
 	PYTHONSTARTUP=$(CURDIR)/notebooks/startup.py jupyter lab
 
-bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle machine with redis-server, haproxy and podman; over an hour
+bench: setup  ## every benchmark in benchmarks/, one after the other, on an idle machine with redis-server, haproxy and podman; most of a day
 	set -e; for each in benchmarks/*/run.py benchmarks/serving/growth.py benchmarks/serving/parity.py; do \
 		echo $$each; python $$each; done
 

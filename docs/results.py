@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -14,8 +15,10 @@ import capacity_tables
 import pandas as pd
 import quality_tables
 import ranking_tables
+import scale_tables
 
 from recsys.artifacts import read_json
+from recsys.features.encoders import ENCODERS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -25,6 +28,8 @@ RANKING = ROOT / "docs" / "quality-ranking.md"
 MODELS = ROOT / "docs" / "models.md"
 JOURNEY = ROOT / "docs" / "complete-journey.md"
 NEWS = ROOT / "docs" / "news.md"
+DATASET = ROOT / "docs" / "dataset.md"
+SCALE = ROOT / "docs" / "scale.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
@@ -189,6 +194,23 @@ def negatives() -> str:
     return "\n".join([*lines, "", of])
 
 
+def encoders() -> str:
+    """Each encoder's first line, and its options as its ``fit`` has them."""
+    lines = ["| encoder | what it makes | options |", "| --- | --- | --- |"]
+    for name, encoder in ENCODERS.items():
+        options = [
+            each
+            for each in inspect.signature(encoder.fit).parameters.values()
+            if each.kind == each.KEYWORD_ONLY
+        ]
+        told = (
+            f"`{each.name}`" if each.default is each.empty else f"`{each.name}: {each.default}`"
+            for each in options
+        )
+        lines.append(f"| `{name}` | {inspect.getdoc(encoder).splitlines()[0]} | {', '.join(told)} |")
+    return "\n".join(lines).replace("``", "`")
+
+
 def results() -> str:
     """Of both splits."""
     summaries = {
@@ -222,6 +244,8 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     MODELS: {"sizes": sizes, "ann": ann},
     JOURNEY: {"complete-journey": partial(preset, "complete-journey")},
     NEWS: {"news": partial(preset, "news"), "negatives": negatives},
+    SCALE: scale_tables.SCALE,
+    DATASET: {"encoders": encoders},
 }
 """What stands between marks of its name, by document."""
 

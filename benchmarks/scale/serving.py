@@ -1,10 +1,10 @@
-"""Whether answers wait where there are many items: `python benchmarks/scale/serving.py RELEASES`.
+"""Whether answers wait where there are many items: `python benchmarks/scale/serving.py RELEASES ...`.
 
-The newest release in the folder RELEASES and that of the repository's own pipeline, each with one worker and
-no cache, asked for lists of 20 by users drawn by how much they did: by one connection, which tells how long
-an answer takes, and by eight, which tell how many there are. In turn, medians over the rounds. Writes
-reports/benchmarks/scale_serving.json: milliseconds, requests a second, the worker's memory and what there is
-in each release.
+The newest release in each folder of RELEASES and that of the repository's own pipeline, which comes first,
+each with one worker and no cache, asked for lists of 20 by users drawn by how much they did: by one
+connection, which tells how long an answer takes, and by eight, which tell how many there are. In turn,
+medians over the rounds. Writes reports/benchmarks/scale_serving.json: of each release what there is in it,
+milliseconds, requests a second, the worker's memory, and how many times its p99 is that of the first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from servers import RELEASES, REPORTS, SERVICE, served  # noqa: E402
 from traffic import K, Traffic, recommend  # noqa: E402
 
 from recsys.artifacts import write_json  # noqa: E402
-from recsys.release import list_releases  # noqa: E402
+from recsys.release import Release, list_releases  # noqa: E402
+from recsys.types import Interactions  # noqa: E402
 
 CONNECTIONS = 8
 MEASURED = ("p50_ms", "p99_ms", "requests_per_second", "ready_seconds", "rss_mb", "own_mb", "failed")
@@ -36,41 +37,40 @@ MEASURED = ("p50_ms", "p99_ms", "requests_per_second", "ready_seconds", "rss_mb"
 
 def main() -> None:
     arguments = parse()
-    folders = {"ours": RELEASES, "large": arguments.releases}
-    releases = {name: list_releases(folder)[-1] for name, folder in folders.items()}
-    traffic = {name: Traffic(release.folder) for name, release in releases.items()}
-    asks = {name: [recommend(user) for user in each.users(arguments.users)] for name, each in traffic.items()}
+    folders = [RELEASES, *arguments.releases]
+    releases = [list_releases(folder)[-1] for folder in folders]
+    traffic = [Traffic(release.folder) for release in releases]
+    asks = [[recommend(user) for user in each.users(arguments.users)] for each in traffic]
     rows = []
     for number in range(arguments.rounds):
-        for name, folder in folders.items():
-            found = measured(folder, releases[name].id, asks[name], arguments.seconds)
-            rows.append({"release": name, **found})
+        for place, folder in enumerate(folders):
+            found = measured(folder, releases[place].id, asks[place], arguments.seconds)
+            rows.append({"place": place, **found})
             print(f"round {number + 1}: {rows[-1]}", flush=True)
-    medians = pd.DataFrame(rows).groupby("release")[list(MEASURED)].median()
-    there = {
-        name: {
-            "users": each.past.n_users,
-            "items": each.past.n_items,
-            "interactions": len(each.past),
-            "release_mb": sum(file.size for file in releases[name].manifest.files.values()) / 1e6,
-        }
-        for name, each in traffic.items()
-    }
-    report = {
-        "k": K,
-        "rounds": arguments.rounds,
-        "releases": {name: there[name] | medians.loc[name].to_dict() for name in folders},
-        "p99_ratio": float(medians.loc["large", "p99_ms"] / medians.loc["ours", "p99_ms"]),
-    }
+    medians = pd.DataFrame(rows).groupby("place")[list(MEASURED)].median()
+    medians["p99_ratio"] = medians["p99_ms"] / medians.loc[0, "p99_ms"]
+    there = [inside(release, each.past) for release, each in zip(releases, traffic, strict=True)]
+    told = [each | medians.loc[place].to_dict() for place, each in enumerate(there)]
+    report = {"k": K, "rounds": arguments.rounds, "releases": told}
     write_json(REPORTS / "scale_serving.json", report)
     print(json.dumps(report, indent=2))
+
+
+def inside(release: Release, past: Interactions) -> dict[str, float]:
+    """What there is in a release."""
+    return {
+        "users": past.n_users,
+        "items": past.n_items,
+        "interactions": len(past),
+        "release_mb": sum(file.size for file in release.manifest.files.values()) / 1e6,
+    }
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("releases", type=Path, help="a folder of releases")
+    parser.add_argument("releases", type=Path, nargs="+", help="folders of releases")
     parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load (default: %(default)s)")
     parser.add_argument("--users", type=int, default=5000, help="who ask (default: %(default)s)")

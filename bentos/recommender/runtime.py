@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -12,7 +13,8 @@ from bentoml.images import Image
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NEEDED = Requirement("recsys[serve,s3]")
+NEEDED = Requirement(f"recsys[{os.environ.get('RECSYS_EXTRAS', 'serve,s3')}]")
+"""``serve,s3,ann`` where channels have an index."""
 KERNELS = ("kernels.py", "kernels.json")
 
 

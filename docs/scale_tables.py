@@ -1,0 +1,96 @@
+"""Tables of docs/scale.md from what benchmarks/scale and benchmarks/processes measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from capacity_tables import table
+
+from recsys.artifacts import read_json
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
+GIGABYTE = 1e9
+
+
+def stages() -> str:
+    """Seconds and memory of each stage by events, and with which power of them its seconds grow."""
+    report = read_json(BENCHMARKS / "scale.json")
+    rows = pd.DataFrame(report["stages"])
+    rows["stage"] = rows["stage"].str.partition("@")[0]
+    grown = {stage.partition("@")[0]: power for stage, power in report["exponents"].items()}
+    runs = sorted(set(zip(rows["events"], rows["items"], strict=True)))
+    runs.sort(key=lambda run: run[1])
+    lines = []
+    for stage, own in rows.groupby("stage", sort=False):
+        told = own.set_index(["events", "items"])
+        power = f"{grown[stage]:.2f}" if stage in grown else ""
+        lines.append([stage, *(_cost(told, run) for run in runs), power])
+    total = rows.groupby(["events", "items"]).agg({"seconds": "sum", "peak_bytes": "max"})
+    lines.append(["all, one after the other", *(_cost(total, run) for run in runs), ""])
+    names = ["stage", *(f"{_short(events)} events, {_short(items)} items" for events, items in runs), "power"]
+    return table(names, lines)
+
+
+def _cost(told: pd.DataFrame, run: tuple[int, int]) -> str:
+    if run not in told.index:
+        return ""
+    seconds, peak = told.loc[run, "seconds"], told.loc[run, "peak_bytes"]
+    return f"{seconds:,.0f} s, {peak / GIGABYTE:.1f} GB"
+
+
+def _short(number: int) -> str:
+    return f"{number / 1e6:g} M" if number >= 1e6 else f"{number:,}"
+
+
+def serving() -> str:
+    """How soon one worker answers, and what it holds, by what there is in a release."""
+    report = read_json(BENCHMARKS / "scale_serving.json")
+    names = ["users", "items", "interactions", "p50, ms", "p99, ms", "times", "requests/s", "worker, MB"]
+    rows = [
+        [
+            *(f"{each[name]:,}" for name in ("users", "items", "interactions")),
+            f"{each['p50_ms']:.1f}",
+            f"{each['p99_ms']:.1f}",
+            f"{each['p99_ratio']:.2f}",
+            f"{each['requests_per_second']:,.0f}",
+            f"{each['rss_mb']:,.0f}",
+        ]
+        for each in report["releases"]
+    ]
+    return table(names, rows, words=0)
+
+
+def processes() -> str:
+    """Models that one process has trained, and two; what became of a training of which one was killed."""
+    report = read_json(BENCHMARKS / "processes.json")
+    runs = pd.DataFrame(report["runs"])
+    rows = []
+    for (model, metric), own in runs.groupby(["model", "metric"], sort=False):
+        by = own.pivot_table(index="seed", columns="processes", values="value")
+        took = own.groupby("processes")["seconds"].median()
+        apart = by[2] - by[1]
+        noise = np.sqrt((by.var() / len(by)).sum())
+        cells = [f"{by[n].mean():.4f} (± {by[n].std():.4f})" for n in (1, 2)]
+        rows.append(
+            [
+                f"{model}, {metric}",
+                *cells,
+                f"{apart.mean():+.4f} (± {noise:.4f})",
+                *(f"{took[n]:,.0f}" for n in (1, 2)),
+            ]
+        )
+    names = ["model", "1 process", "2 processes", "difference", "1 process, s", "2 processes, s"]
+    same = report["killed"]["same_curve"] and report["killed"]["same_numbers"]
+    ended = "the same curve and the same numbers, to the last digit" if same else "**other numbers**"
+    told = (
+        f"{report['split']}, fold *valid*; means of {runs['seed'].nunique()} seeds and their standard "
+        "deviation, the difference with its standard error. Two towers trained by two, one of which was "
+        f"killed in the middle: {ended}."
+    )
+    return f"{table(names, rows)}\n\n{told}"
+
+
+SCALE: Mapping[str, Callable[[], str]] = {"stages": stages, "scale-serving": serving, "processes": processes}
