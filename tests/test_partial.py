@@ -13,8 +13,10 @@ from recsys.data.prepare import prepare
 from recsys.data.report import DataError
 from recsys.evaluate import Judge
 from recsys.evaluate.releases import SHOWN, answers
+from recsys.features.attributes import Attributes
 from recsys.partial import Partial
 from recsys.recall.content import ContentRecall
+from recsys.recall.fm import FmRecall
 from recsys.recall.fresh import FreshRecall
 from recsys.types import PAD
 
@@ -165,6 +167,20 @@ def test_channels_made_of_others_are_given_todays(live, dataset, today):
     assert channels["fresh"].content_vectors is channels["content"].item_vectors
     assert channels["fresh"].item_vectors is channels["two_tower"].item_vectors
     assert channels["content"].text_dim == 4
+
+
+def test_channels_whose_parts_are_not_there_say_to_train_in_full(live, dataset, today):
+    without = {name: each for name, each in live.channels.items() if name != "two_tower"}
+    lacking = replace(live, channels={**without, "cluster": live.channels["popular"]})
+    with pytest.raises(DataError, match="cluster, which is made of two_tower, and not those: train in full"):
+        GO_ON(lacking, dataset, today.past, Rules())
+
+
+def test_channels_that_know_attributes_are_given_them(live, dataset, today):
+    fm = FmRecall(attributes=Attributes.of(dataset), embedding_dim=4, epochs=1).fit(live.past)
+    before = replace(live, channels={**live.channels, "fm": replace(fm, attributes=None)})
+    renumbering = Renumbering.between(live.catalogue, Catalogue.of(dataset))
+    assert GO_ON._channels(before, dataset, today.past, renumbering)["fm"].attributes is not None
 
 
 def test_the_ranker_goes_on_from_what_was_shown_too(live, dataset):

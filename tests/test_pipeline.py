@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from recsys.business_rules import Rules
 from recsys.data.prepare import prepare
 from recsys.pipeline import FALLBACK, FULL, Recommender, Reranking, frame, fresh_items
-from recsys.reasons import reasons
+from recsys.reasons import OF_CHANNEL, reasons
+from recsys.recall import CHANNELS
 from recsys.recall.swing import SwingRecall
 from recsys.types import DAY, PAD, Interactions
 
@@ -224,6 +225,10 @@ def test_a_reason_names_an_item_of_the_users_own(recommender):
     sentences = [each for each in reasons(recommender, shown, {})[0] if each.startswith("because you had")]
     assert sentences
     assert all(any(recommender.catalogue.titles[item] in each for item in had) for each in sentences)
+
+
+def test_every_channel_has_its_reason_in_words():
+    assert set(CHANNELS) <= set(OF_CHANNEL)
 
 
 def test_what_stands_for_a_category_was_not_had(recommender):

@@ -122,7 +122,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
     monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     with pytest.raises(StoppedError):
-        fit(noisy_line(), Line(), interrupted_at(13), **how)
+        fit(noisy_line(), Line(), interrupted_at(14), **how)  # one is lost before the first step
     assert len(list(tmp_path.iterdir())) == 1
     seen: list[int] = []
 
@@ -133,7 +133,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
     resumed = noisy_line()
     assert fit(resumed, Line(), counted, **how) == rows
     assert torch.equal(weights(resumed), weights(whole))
-    assert len(seen) == 3 * 8 - 13
+    assert len(seen) == 1 + 3 * 8 - 13
     assert not list(tmp_path.iterdir())
 
 
@@ -148,6 +148,20 @@ def test_another_training_begins_at_the_start(tmp_path, monkeypatch, other):
     with pytest.raises(StoppedError):
         fit(noisy_line(), Line(), interrupted_at(13), **how)
     assert fit(noisy_line(), Line(), squared, **(how | other)) == rows
+
+
+def test_a_training_with_another_loss_begins_at_the_start(tmp_path, monkeypatch):
+    how = {"epochs": 3, "learning_rate": 0.1, "seed": 7}
+
+    def doubled(model: nn.Module, batch: Batch) -> Tensor:
+        return 2 * squared(model, batch)
+
+    rows = fit(noisy_line(), Line(), doubled, **how)
+    monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    with pytest.raises(StoppedError):
+        fit(noisy_line(), Line(), interrupted_at(13), **how)
+    assert fit(noisy_line(), Line(), doubled, **how) == rows
 
 
 def bias(model: nn.Module) -> float:

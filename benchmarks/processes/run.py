@@ -112,13 +112,16 @@ def measured(bench: Bench, models: Sequence[str], seeds: int) -> Iterator[dict[s
 
 def killed(bench: Bench) -> dict[str, Any]:
     """Train towers twice, and kill a process of the second training once it has a checkpoint."""
-    checkpoints.EVERY = 2.0
+    usual, checkpoints.EVERY = checkpoints.EVERY, 2.0
     whole = bench.towers(1, 2)
-    victim = threading.Thread(target=kill_one)
+    dead: list[int] = []
+    victim = threading.Thread(target=lambda: dead.append(kill_one()))
     victim.start()
     resumed = bench.towers(1, 2)
     victim.join()
+    checkpoints.EVERY = usual
     return {
+        "killed": len(dead),
         "curve": [row["loss"] for row in whole.log_],
         "same_curve": whole.log_ == resumed.log_,
         "same_numbers": all(
@@ -127,13 +130,15 @@ def killed(bench: Bench) -> dict[str, Any]:
     }
 
 
-def kill_one(after: float = 15.0) -> None:
-    """SIGKILL the last of this process's forks, ``after`` so many seconds."""
-    time.sleep(after)
+def kill_one(after: float = 10.0) -> int:
+    """SIGKILL the last of this process's forks, ``after`` so many seconds of training; its id."""
     own = psutil.Process()
-    forks = [each for each in own.children() if each.cmdline() == own.cmdline()]
+    while not (forks := [each for each in own.children() if each.cmdline() == own.cmdline()]):
+        time.sleep(0.1)
+    time.sleep(after)
     print(f"killed: {forks[-1].pid} of {[each.pid for each in forks]}", flush=True)
     os.kill(forks[-1].pid, signal.SIGKILL)
+    return forks[-1].pid
 
 
 def named(processes: int) -> str:
@@ -160,7 +165,7 @@ def main() -> int:
     first = runs[runs["metric"] == runs.groupby("model")["metric"].transform("first")]
     rows = {"task": first["model"] + ", " + first["metric"], "model": first["processes"].map(named)}
     plots.save(plots.dots_by_seed(first.assign(**rows), "value", TITLE), REPORT.with_suffix(".png"))
-    return 0 if disturbed["same_curve"] and disturbed["same_numbers"] else 1
+    return 0 if disturbed["killed"] and disturbed["same_curve"] and disturbed["same_numbers"] else 1
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def measured(pipeline: Path, events: int, items: int, done: Collection[str]) -> 
             continue
         began = time.perf_counter()
         with peak() as memory:
-            run(["dvc", "repro", "--single-item", stage], pipeline)
+            run(["dvc", "repro", "--force", "--single-item", stage], pipeline)
         seconds = time.perf_counter() - began
         print(f"{events:,} events, {stage}: {seconds:.0f} s, {memory['bytes'] / 1e9:.2f} GB", flush=True)
         told = {"seconds": seconds, "peak_bytes": memory["bytes"]}
@@ -180,7 +180,7 @@ def report(row: dict[str, Any]) -> None:
 
 
 def reported() -> list[dict[str, Any]]:
-    """Read anew each time, for runs of other sizes may go on beside this one."""
+    """Read anew each time, for runs of other sizes may go on beside this one, on a core of their own."""
     return read_json(REPORT)["stages"] if REPORT.exists() else []
 
 

@@ -24,6 +24,7 @@ from wire import App, Reply, Request, RequestError, Route
 from recsys.lists import LISTS, lists_in
 from recsys.release import RECOMMENDER, ReleaseError, load
 from recsys.serving import Answer, Ask, ContextError, Live
+from recsys.serving.live import ListOf
 from recsys.serving.replay import record
 from recsys.store import Event, Store, StoreError, decode
 
@@ -172,11 +173,17 @@ class Service:
             if not self.store.has_lists(live.id) and path.exists():
                 self.store.write_lists(live.id, lists_in(path, live.recommender))
             if self.store.has_lists(live.id):
-                live.list_of = partial(self.store.list_of, live.id)
+                live.list_of = partial(self._list_of, live.id, live.list_of)
             if live is not self.live:
                 self.store.keep_lists([live.id, self.live.id])
         except StoreError as error:
             LOG.warning("lists of release %s stay in its file: %s", live.id, error)
+
+    def _list_of(self, release: str, in_file: ListOf, user_id: str) -> bytes | None:
+        found = self.store.list_of(release, user_id)
+        if found is None and not self.store.has_lists(release):  # others have gone over to newer ones
+            return in_file(user_id)
+        return found
 
     def _now(self, asked: int | None) -> int | None:
         if asked is None and self.settings.clock == "wall":

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from observed import AT_WORK, REFUSED
 
-from recsys.release import ReleaseError, point, pointer
+from recsys.release import point, pointer
 from recsys.serving import Live
 
 LOG = logging.getLogger("recommender")
@@ -63,7 +63,7 @@ class Following:
             return
         try:
             self._take(await asyncio.to_thread(self._loaded, id_))
-        except (ReleaseError, OSError) as error:
+        except Exception as error:  # else nobody would follow any more
             LOG.error("release %s is to answer, but is refused, %s stays: %s", id_, self.live.id, error)
             self.refused = id_
             REFUSED.set(1)

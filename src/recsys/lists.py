@@ -42,8 +42,9 @@ class Lists:
         for start in tqdm(starts, desc="Lists", unit_scale=AT_ONCE, unit=" users", disable=None):
             rows = slice(start, start + AT_ONCE)
             requests = recommender.requests(users[rows])
-            best = recommender.rank(requests, recommender.recall(requests))
-            ranked.items[rows], ranked.scores[rows] = best.items[:, :k], best.scores[:, :k]
+            shown = recommender.rank(requests, recommender.recall(requests))
+            best = Candidates(shown.items, shown.scores).top(k)
+            ranked.items[rows], ranked.scores[rows] = best.items, best.scores
         return cls(users, ranked)
 
     def packed(self) -> Iterator[bytes]:

@@ -22,6 +22,8 @@ from recsys.types import Interactions, Recall, WarmStart
 
 WARM = ("mf", "two_tower")
 """Channels that go on from what they learned; the others are counted anew."""
+MADE_OF = {"cluster": {"two_tower"}, "fresh": {"content", "two_tower"}}
+"""Channels whose items' vectors are those of others."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,22 @@ class Partial:
     def _channels(
         self, live: Recommender, dataset: Dataset, past: Interactions, renumbering: Renumbering
     ) -> dict[str, Recall]:
+        for name, others in MADE_OF.items():
+            if name in live.channels and not live.channels.keys() >= others:
+                raise DataError(
+                    f"the live release asks {name}, which is made of {' and '.join(sorted(others))}, and "
+                    "not those: train in full"
+                )
+        attributes = {"attributes": Attributes.of(dataset)}
         told: dict[str, Mapping[str, Any]] = {
             "popular": {"segments": dataset.user_codes(self.segment)},
             "item_cf": {"categories": Catalogue.of(dataset).category_bits()},
             "user_cf": {"attributes": dataset.user_codes(self.attribute)},
             "mf": self.mf,
-            "two_tower": {"attributes": Attributes.of(dataset), **self.two_tower},
+            "two_tower": {**attributes, **self.two_tower},
+            "fm": attributes,
+            "youtube_dnn": attributes,
+            "mind": attributes,
             "content": {"catalogue": Catalogue.of(dataset)},
         }
         rows = self._rows(past.timestamp >= live.now)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recsys.data.prepare import check
@@ -101,6 +102,19 @@ def test_a_part_that_lacks_a_column_is_named(folder, respec, refusal):
     in_parts(folder, respec)
     (folder / "days" / "2.csv").write_text("user_id,item_id\nu1,i1\n")
     assert refusal(folder).startswith("days/2.csv: has no column")
+
+
+# Parquet
+
+
+def test_long_ids_beside_a_gap_stay_exact(folder, respec, ready):
+    ratings = pd.read_csv(folder / "ratings.csv").drop(columns="user_id")
+    ids = 2**53 + 1 + np.arange(len(ratings)) % 2
+    users = pa.array([None, *ids.tolist()[1:]], type=pa.int64())
+    table = pa.Table.from_pandas(ratings).append_column("user_id", users)
+    pq.write_table(table, folder / "ratings.parquet")
+    respec({"interactions.file": "ratings.parquet", "interactions.format": "parquet", "users": None})
+    assert sorted(ready(folder).users["user_id"]) == [str(2**53 + 1), str(2**53 + 2)]
 
 
 # JSON lines

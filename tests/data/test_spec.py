@@ -41,6 +41,10 @@ def test_a_spec_survives_json(folder):
     [
         ({"interactions.columns.user_id": None}, r"interactions\.columns\.user_id: Field required"),
         ({"interactions.colums": {}}, r"interactions\.colums: there is no such field; is it 'columns'\?"),
+        (
+            {"interactions.columns.feedback": {"value": "x"}},
+            r"interactions\.columns: feedback: 'value' is column 'rating' already",
+        ),
         ({f"{AGE}.encoder": None}, r"users\.attributes\.age\.encoder: Field required"),
         ({f"{AGE}.type": "date"}, r"users\.attributes\.age\.type: .*'number', 'category' or 'labels'"),
         (

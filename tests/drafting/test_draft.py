@@ -111,6 +111,19 @@ def test_how_many_were_bought_is_no_liking_and_labels_go_before_a_brand(drafted,
     assert spec.items.category == "labels"
 
 
+def test_columns_that_would_be_called_alike_are_told_apart(drafted, events):
+    stars = {"rating": np.arange(N) % 5 + 1, "value": np.arange(N) % 90, "liked": np.arange(N) % 2}
+    spec = drafted({"orders.csv": events.assign(**stars, **{"a-b": 1.5, "a_b": 2.5})})
+    assert spec.interactions.columns.value == "rating"
+    assert spec.interactions.columns.feedback == {
+        "value_2": "value",
+        "liked": "liked",
+        "a_b": "a-b",
+        "a_b_2": "a_b",
+    }
+    assert spec.tasks["liked"].rule == "liked == 1"
+
+
 def test_days_in_files_of_their_own_are_one_table(drafted, events):
     days = {f"log-2020-01-{number:02d}.csv": events[number::3] for number in range(3)}
     spec = drafted({**days, "users.csv": pd.DataFrame({"user_id": np.arange(1, 50), "age": 30})})

@@ -15,7 +15,7 @@ import zc.lockfile
 from processes import BIN, BUCKET
 
 from recsys.artifacts import read_json
-from recsys.release import list_releases
+from recsys.release import list_releases, live_id
 
 ROOT = Path(__file__).parents[2]
 SPLIT = "global_time"
@@ -170,3 +170,16 @@ def test_what_is_worse_is_not_published(trained, s3_server):
     assert f"must not take the place of {live}" in told
     published = run(trained, "recsys", "release", "list", "--remote", remote["RECSYS_REMOTE"], **remote)
     assert [line.split()[:2] for line in published.splitlines()[1:]] == [[live, "live"]]
+
+
+def test_what_is_refused_does_not_answer_nor_is_it_compared_with(trained):
+    folder = trained / "artifacts/releases"
+    (live,) = ids(trained)
+    (trained / "params.yaml").write_text(params(test=0.3))
+    blocked = [f"i{number}" for number in range(1, 75)]
+    (trained / "rules.yaml").write_text(yaml.safe_dump({"block": {"items": blocked}}))
+    for _ in range(2):
+        told = run(trained, "recsys", "train", "--mode", "full", code=1)
+        assert f"must not take the place of {live}" in told
+        assert live_id(folder) == live
+        assert len(ids(trained)) == 2

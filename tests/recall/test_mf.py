@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from recsys.recall.mf import MfRecall
@@ -75,6 +77,8 @@ def test_similar_items_are_of_the_block_and_never_the_item_itself():
 
 
 def test_similar_to_the_unknown_and_the_never_met_is_nothing():
-    assert (
-        MfRecall(regularization=0.01, factors=4).fit(blocks()).similar(np.array([PAD, 19]), 3).items == PAD
-    ).all()
+    train = blocks()
+    whole = replace(train, item_idx=train.item_idx + 4)  # the last item is met, the first is not
+    for past, unmet in ((train, 19), (whole, 0)):
+        found = MfRecall(regularization=0.01, factors=4).fit(past).similar(np.array([PAD, unmet]), 3)
+        assert (found.items == PAD).all()

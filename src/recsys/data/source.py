@@ -142,7 +142,8 @@ def parts(folder: Path, name: str, file: File, columns: Mapping[str, str]) -> It
 def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(path) as opened:
         for batch in opened.iter_batches(ROWS, columns=list(columns)):
-            yield pa.Table.from_batches([batch]).to_pandas()
+            # As floats, which pandas makes of whole numbers with gaps, long ids would not be exact.
+            yield pa.Table.from_batches([batch]).to_pandas(integer_object_nulls=True)
 
 
 def _csv(path: Path, name: str, file: File, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:

@@ -94,6 +94,12 @@ class InteractionColumns(Strict):
     feedback: dict[str, str] = Field(default={})
     context: dict[str, ContextColumn] = Field(default={})
 
+    @model_validator(mode="after")
+    def _value_is_one(self) -> Self:
+        if self.value is not None and VALUE in self.feedback:
+            raise ValueError(f"feedback: {VALUE!r} is column {self.value!r} already; give it another name")
+        return self
+
 
 class Observed(Strict):
     """A number of an item that changes, as a price: a feedback column, or that ``per`` another.

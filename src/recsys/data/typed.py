@@ -82,7 +82,8 @@ def _plain(cells: pd.Series) -> pd.Series:
     """What stands in JSON where one value should, as a text that is none."""
     if cells.dtype != object:
         return cells
-    return cells.map(lambda cell: str(cell) if isinstance(cell, list | dict | np.ndarray) else cell)
+    plain = [str(cell) if isinstance(cell, list | dict | np.ndarray) else cell for cell in cells]
+    return pd.Series(plain, index=cells.index, dtype=object)  # or whole numbers beside a gap became floats
 
 
 def numbers(cells: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -130,14 +131,14 @@ class _Draft:
     def context(self) -> dict[str, Column]:
         """What the page knew when it asked, by name."""
         roles = (*self._who_and_what, _moment(self.interactions))
-        return {
-            _plain(each.name): each
+        return _by_name(
+            each
             for each in self.interactions.columns
             if each not in roles
             and each.is_named(CONTEXTS)
             and not each.is_named(AFTERWARDS)
             and 0 < each.distinct <= MANY
-        }
+        )
 
     @cached_property
     def value(self) -> Column | None:
@@ -147,7 +148,7 @@ class _Draft:
     @cached_property
     def feedback(self) -> dict[str, Column]:
         """Other numbers known of an event, by a name for rules."""
-        return {_plain(each.name): each for each in self._numbers if each is not self.value}
+        return _by_name((each for each in self._numbers if each is not self.value), {VALUE})
 
     @cached_property
     def _who_and_what(self) -> tuple[Column, Column]:
@@ -203,7 +204,8 @@ class _Draft:
                 full = float(np.quantile(each.numbers[each.numbers > 0], FULL))
                 task = f"{quoted(name)}: {{kind: numeric, rule: {name}, full: {full:g}}}"
                 yield f"  # {task}  # predict it too?"
-        if self.value is not None and self.value.numbers is not None and self.value.is_named(RATINGS):
+        rated = self.value is not None and self.value.is_named(RATINGS) and "liked" not in self._clicks
+        if rated and self.value is not None and self.value.numbers is not None:
             least = _liked_from(self.value.numbers)
             if least is not None:
                 yield f"  liked: {{kind: binary, rule: value >= {least:g}}}  # from there on?"
@@ -327,6 +329,16 @@ def _plain(name: str) -> str:
     """A name that rules and attributes may have; what RecBole's files say of types after a colon goes."""
     plain = re.sub(r"\W+", "_", name.partition(":")[0], flags=re.ASCII).strip("_").lower()
     return plain if re.match(r"[a-z_]", plain) else f"column_{plain}"
+
+
+def _by_name(columns: Iterable[Column], taken: Collection[str] = ()) -> dict[str, Column]:
+    """Columns by plain names, of which none is another's or ``taken``."""
+    told: dict[str, Column] = {}
+    for each in columns:
+        plain = _plain(each.name)
+        names = (plain if n == 1 else f"{plain}_{n}" for n in count(1))
+        told[next(name for name in names if name not in told and name not in taken)] = each
+    return told
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def _lines(folder: Path, spec: DatasetSpec) -> Iterator[str]:
     inside = folder.resolve().is_relative_to(Path.cwd())
     path = folder.resolve().relative_to(Path.cwd()) if inside else folder.resolve()
     of_users = spec.users.attributes.values() if spec.users else ()
-    segments = [each.name for each in of_users if each.kind == "category"]
+    segments = [each.name for each in of_users if each.encoder == "vocabulary"]
     yield f"# The preset `{preset_name(spec)}`, drafted by `recsys data init`: what differs from params.yaml."
     yield f"data: {{dataset: {quoted(str(path))}{_splits(spec)}}}"
     others = f"  # or {', '.join(segments)}: what is popular with people alike" if segments else ""

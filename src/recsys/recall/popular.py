@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -33,10 +35,11 @@ class PopularRecall:
     def fit(self, train: Interactions) -> Self:
         self.n_items_ = train.n_items
         every = np.ones(len(train), dtype=bool)
-        inside = [every]
+        inside: Iterable[np.ndarray] = [every]
         if self.segments is not None:
             own = self.segments[train.user_idx]
-            inside += [own == segment for segment in range(self.segments.max(initial=-1) + 1)]
+            told = range(self.segments.max(initial=-1) + 1)
+            inside = chain(inside, (own == segment for segment in told))
         # Counted back from the newest event, never from today: a rerun must agree.
         newest = train.timestamp.max(initial=0)
         recent = train.timestamp > newest - self.days * DAY if self.days else every

@@ -56,7 +56,7 @@ def nearest_others(vectors: np.ndarray, rows: np.ndarray, k: int, measure: Measu
     """
     known = np.asarray(vectors.any(axis=1))
     queries, targets = as_products(vectors[rows], np.ascontiguousarray(vectors), measure)
-    queries[~known[rows]] = 0  # finds nothing
+    queries[(rows == PAD) | ~known[rows]] = 0  # finds nothing
     places = np.arange(len(rows) + 1)
     itself = Histories(rows, np.zeros_like(rows), np.zeros(len(rows)), places[:-1], places[1:])
     found = best_unseen_products(queries, targets, np.flatnonzero(~known), itself, k)

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -16,6 +17,8 @@ LONGEST_KEY = 480
 """Bytes of a user id; with a release's before it, LMDB's 511 are enough."""
 MAP_SIZE = 1 << 34
 """Bytes of address space; the file grows only as far as it is filled."""
+AT_ONCE = 500
+"""Lists in one transaction."""
 MAKING = 0.5
 """Seconds that another worker may take to make a store."""
 
@@ -75,13 +78,15 @@ class EmbeddedStore:
             return bytes(transaction.get(_key(user_id), b"", db=self._events))
 
     def write_lists(self, release: str, lists: Iterable[tuple[str, bytes]]) -> None:
-        """Write the lists of a release in one transaction, if there are none."""
-        own = release.encode()
-        with self._begun(write=True) as transaction:  # others may have come first: one writes at a time
-            if transaction.get(own, db=self._lists) is None:
-                for user_id, each in lists:
+        """Write the lists of a release, if there are none: some at a time, for events wait meanwhile."""
+        own, rows = release.encode(), iter(lists)
+        while not self.has_lists(release):
+            some = list(islice(rows, AT_ONCE))
+            with self._begun(write=True) as transaction:
+                for user_id, each in some:
                     transaction.put(own + BETWEEN + _key(user_id), each, db=self._lists)
-                transaction.put(own, b"", db=self._lists)
+                if not some:
+                    transaction.put(own, b"", db=self._lists)
 
     def has_lists(self, release: str) -> bool:
         """Whether there are lists of this release."""
@@ -90,8 +95,10 @@ class EmbeddedStore:
 
     def list_of(self, release: str, user_id: str) -> bytes | None:
         """A user's list of a release."""
+        own = release.encode()
         with self._begun() as transaction:
-            found = transaction.get(release.encode() + BETWEEN + _key(user_id), db=self._lists)
+            whole = transaction.get(own, db=self._lists) is not None
+            found = transaction.get(own + BETWEEN + _key(user_id), db=self._lists) if whole else None
             return None if found is None else bytes(found)
 
     def keep_lists(self, releases: Sequence[str]) -> None:

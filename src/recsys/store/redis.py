@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from recsys.store import MOST, Event, StoreError, encode
+from recsys.types import DAY
 
 EVENTS, LISTS, RELEASES = "recsys:events:", "recsys:lists:", "recsys:releases"
 """Keys: a user's events, a release's lists, and the ids of the releases whose lists are whole."""
@@ -18,6 +19,8 @@ AT_ONCE = 500
 """Lists in one call."""
 WRITING = 3600
 """Seconds after which lists that were never finished are gone."""
+KEPT = 90 * DAY
+"""Seconds after a user's newest events in which they are gone."""
 TIMEOUT = 0.1
 """Seconds that a call may take."""
 PAUSE = 1.0
@@ -43,6 +46,7 @@ class RedisStore:
             with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.rpush(key, *(encode(event) for event in events))
                 pipeline.ltrim(key, -MOST, -1)
+                pipeline.expire(key, KEPT)
                 return pipeline.execute()
 
         self._call(write)

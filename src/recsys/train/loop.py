@@ -126,15 +126,23 @@ class _Training:
     seed: int
 
     def mark(self, processes: int) -> str:
-        """Tell this training from others: by its first weights, its first and last batch, and its numbers."""
+        """Tell this training from others: by its first weights, batch and loss, last batch, and numbers."""
         n, first = len(self.batches), self.batches(0)
         told = [self.model.state_dict(), *(first(number) for number in {0, n - 1} if n)]
-        numbers = (n, self.epochs, self.seed, processes, self.optimizers)
+        loss = self._untrained(first(0)) if n else 0.0
+        numbers = (n, self.epochs, self.seed, processes, self.optimizers, self.schedule(0.5), loss)
         digest = sha256(repr(numbers).encode())
         for tensors in told:
             for name in sorted(tensors):
                 digest.update(name.encode() + tensors[name].numpy().tobytes())
         return digest.hexdigest()[:32]
+
+    def _untrained(self, batch: Batch) -> float:
+        """The loss of ``batch`` before any step, which tells what the loss and the layers were told."""
+        self.model.train()
+        torch.manual_seed(_drawn(self.seed))
+        with torch.no_grad():
+            return float(self.loss(self.model, batch))
 
     def in_team(self, team: Team, kept: Checkpoint | None) -> tuple[dict[str, np.ndarray], list[Row]]:
         """`run` in a process of its own: it ends with the model in it, whose weights are given back."""
