@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from recsys.business_rules import Rules
 from recsys.data.prepare import prepare
-from recsys.pipeline import FALLBACK, FULL, Recommender, Reranking, frame, fresh_items
+from recsys.pipeline import FALLBACK, FULL, Recommender, Reranking, frame
 from recsys.reasons import OF_CHANNEL, reasons
 from recsys.recall import CHANNELS
 from recsys.recall.swing import SwingRecall
@@ -201,7 +201,7 @@ def test_the_past_changes_something(recommender, dataset, trained):
 def test_an_item_first_met_lately_or_never_is_fresh():
     met = np.array([0, 1, 2])
     past = Interactions(met * 0, met, np.array([0, 60, 100]) * DAY, np.ones(3), {}, n_users=1, n_items=4)
-    assert fresh_items(past, days=50).tolist() == [False, True, True, True]
+    assert past.fresh(days=50).tolist() == [False, True, True, True]
 
 
 def test_a_frame_has_external_ids_and_a_row_an_item(recommender):

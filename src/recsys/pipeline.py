@@ -26,7 +26,7 @@ from recsys.recall.popular import PopularRecall
 from recsys.recall.seen import first_unseen
 from recsys.recall.similar_items import SimilarItems
 from recsys.rerank import Diversity, Reranker, Traits
-from recsys.types import DAY, PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
+from recsys.types import PAD, Candidates, Interactions, MergedCandidates, Recall, Requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ class Reranking:
 
     def reranker(self, catalogue: Catalogue, past: Interactions, rules: Rules) -> Reranker:
         """Bind rules and traits to a catalogue at the end of ``past``."""
-        traits = Traits.of(catalogue.categories, fresh_items(past, self.fresh_days))
+        traits = Traits.of(catalogue.categories, past.fresh(self.fresh_days))
         bound = rules.bind(catalogue.items, traits.categories, traits.names)
         return Reranker(
             traits=traits,
@@ -92,13 +92,6 @@ class Reranking:
             limit=self.limit,
             fresh_share=self.fresh_share,
         )
-
-
-def fresh_items(past: Interactions, days: float) -> np.ndarray:
-    """Which items were first met in the last ``days`` of ``past``, or never, (n_items,) bool."""
-    first = np.full(past.n_items, np.iinfo(np.int64).max)
-    np.minimum.at(first, past.item_idx, past.timestamp)
-    return np.asarray(first > past.timestamp.max(initial=0) - days * DAY)
 
 
 @dataclass(frozen=True)

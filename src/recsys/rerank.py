@@ -30,6 +30,7 @@ import numpy as np
 from numba import njit
 
 from recsys.business_rules import BoundRules
+from recsys.recall.vectors import unit
 from recsys.types import PAD, Candidates
 
 Diversity = Literal["mmr", "dpp"]
@@ -81,7 +82,7 @@ class Traits:
     @cached_property
     def unit(self) -> np.ndarray:
         """``categories`` at length 1; zeros stay."""
-        return _unit(self.categories)
+        return unit(self.categories)
 
 
 @dataclass(frozen=True)
@@ -334,8 +335,3 @@ def _deadlines(fresh_share: float, k: int) -> np.ndarray:
     """Places at or before which the first, second ... fresh item must stand."""
     share = math.ceil(round(fresh_share * k, 9))
     return ((np.arange(share) + 0.5) * k / max(share, 1)).astype(np.int64)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))

@@ -176,6 +176,18 @@ class Interactions:
         users = self.user_idx[rows]
         return replace(self._sorted, starts=self.offsets[users], ends=place[rows])
 
+    def fresh(self, days: float) -> np.ndarray:
+        """Which items were first met in the last ``days``, or never, (n_items,) bool."""
+        first = np.full(self.n_items, np.iinfo(np.int64).max)
+        np.minimum.at(first, self.item_idx, self.timestamp)
+        # Counted back from the newest event, never from today: a rerun must agree.
+        return np.asarray(first > self.timestamp.max(initial=0) - days * DAY)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """Who met what, as a number each, (n,) int64."""
+        return np.asarray(self.user_idx.astype(np.int64) * self.n_items + self.item_idx)
+
     def matrix(self) -> sparse.csr_matrix:
         """Users x items, 1 where they met (repeats count once)."""
         ones = np.ones(len(self), dtype=np.float32)

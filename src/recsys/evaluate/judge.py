@@ -25,7 +25,6 @@ from recsys.metrics import (
     recall_at_k,
     share_of,
 )
-from recsys.types import DAY, Interactions
 
 ALL = "all"
 """The slice of every user."""
@@ -82,7 +81,7 @@ class Judge:
             n_relevant=n_relevant[moment.users[rows]],
             popularity=popularity,
             categories=_categories(dataset),
-            fresh=_fresh(moment.past, fresh_days),
+            fresh=moment.past.fresh(fresh_days),
             new=popularity == 0,
             slices=slices(dataset, moment, rows),
             k=k,
@@ -122,12 +121,6 @@ class Judge:
     @property
     def n_items(self) -> int:
         return self.fold.past.n_items
-
-    @property
-    def new_share(self) -> float:
-        """Share of the judged users' relevant items that have no past; NaN where nothing is relevant."""
-        mine = np.isin(self.relevant // self.n_items, self.users)
-        return float(self.new[self.relevant[mine] % self.n_items].mean()) if mine.any() else float("nan")
 
     def hits(self, items: np.ndarray) -> np.ndarray:
         """Which of ``items`` (n, width) are relevant; ValueError where there is not one row a judged user."""
@@ -222,18 +215,8 @@ class Judge:
 
 def relevant_keys(fold: Fold) -> np.ndarray:
     """Sorted keys of what users met next, each once; what their past holds only where that may return."""
-    keys = _keys(fold.future)
-    return np.unique(keys) if fold.past.seen_return else np.setdiff1d(keys, _keys(fold.past))
-
-
-def _keys(met: Interactions) -> np.ndarray:
-    return np.asarray(met.user_idx.astype(np.int64) * met.n_items + met.item_idx)
-
-
-def _fresh(past: Interactions, days: float) -> np.ndarray:
-    first = np.full(past.n_items, np.iinfo(np.int64).max)
-    np.minimum.at(first, past.item_idx, past.timestamp)
-    return np.asarray(first > past.timestamp.max() - days * DAY)
+    keys = fold.future.pairs
+    return np.unique(keys) if fold.past.seen_return else np.setdiff1d(keys, fold.past.pairs)
 
 
 def _categories(dataset: Dataset) -> np.ndarray | None:

@@ -55,7 +55,7 @@ class Examples:
         knows whether it would have been taken.
         """
         users = fold.users[rows]
-        met = _pairs(fold.future)
+        met = fold.future.pairs
         keys = np.where(merged.items == PAD, PAD, users[:, None] * fold.future.n_items + merged.items)
         unique, inverse = np.unique(met, return_inverse=True)
         place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
@@ -65,7 +65,7 @@ class Examples:
             best = np.zeros(len(unique), dtype=np.float32)
             np.maximum.at(best, inverse, fold.future.labels[task])
             labels[task] = np.where(hit, best[place], np.float32(0))
-        counted = merged.items != PAD if passed_over is None else hit | np.isin(keys, _pairs(passed_over))
+        counted = merged.items != PAD if passed_over is None else hit | np.isin(keys, passed_over.pairs)
         return cls(features, fold.requests(rows), merged, labels, counted)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Examples:
@@ -88,11 +88,6 @@ def passed_over(negatives: Negatives, impressions: Interactions, fold: Fold) -> 
     np.maximum.at(end, fold.future.user_idx, fold.future.timestamp)
     users, moments = impressions.user_idx, impressions.timestamp
     return impressions[(begin[users] < moments) & (moments <= end[users])]
-
-
-def _pairs(interactions: Interactions) -> np.ndarray:
-    """Who met what, as a number each."""
-    return np.asarray(interactions.user_idx.astype(np.int64) * interactions.n_items + interactions.item_idx)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from numba import njit
 
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.features.history import HistoryEncoder
-from recsys.recall.item_space import Profile, product, unit
+from recsys.recall.item_space import Profile, product
 from recsys.recall.seen import key, take_best
+from recsys.recall.vectors import unit
 from recsys.types import PAD, Candidates, Interactions, Requests
 
 PARAMS = ("n_clusters", "n_probe", "history_length", "decay", "value_power", "iterations", "seed")

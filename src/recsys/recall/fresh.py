@@ -10,9 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from recsys.artifacts import read_json, write_json
-from recsys.recall.item_space import ItemSpace, Profile, unit
+from recsys.recall.item_space import ItemSpace, Profile
 from recsys.recall.seen import best_unseen_products
-from recsys.types import DAY, PAD, Candidates, Histories, Interactions, Requests
+from recsys.recall.vectors import unit
+from recsys.types import PAD, Candidates, Histories, Interactions, Requests
 
 PARAMS = ("days", "n_similar", "history_length", "decay", "value_power")
 
@@ -44,19 +45,12 @@ class FreshRecall:
         for vectors in (self.item_vectors, self.content_vectors):
             if len(vectors) != train.n_items:
                 raise ValueError(f"{len(vectors)} item vectors for {train.n_items} items")
-        fresh = self._fresh(train)
+        fresh = train.fresh(self.days)
         vectors = unit(self.item_vectors.astype(np.float32))
         vectors[fresh] = self._between_older_ones(vectors, fresh)
         profile = Profile.fit(train, self.history_length, self.decay, self.value_power)
         self.space_ = ItemSpace.of(vectors, profile, recalled=fresh)
         return self
-
-    def _fresh(self, train: Interactions) -> np.ndarray:
-        """Which items are fresh, (n_items,) bool."""
-        first = np.full(train.n_items, np.iinfo(np.int64).max)
-        np.minimum.at(first, train.item_idx, train.timestamp)
-        # Counted back from the newest event, never from today: a rerun must agree.
-        return np.asarray(first > train.timestamp.max(initial=0) - self.days * DAY)
 
     def _between_older_ones(self, vectors: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         """For each of the ``fresh`` the weighted sum of the ``vectors`` of older items like it, (n, d)."""

@@ -13,6 +13,7 @@ from numba import njit
 from recsys.artifacts import read_arrays, read_json, write_arrays, write_json
 from recsys.features.history import HISTORY_IDS, HISTORY_VALUE, HistoryEncoder
 from recsys.recall.seen import best_unseen_products
+from recsys.recall.vectors import unit
 from recsys.types import PAD, Candidates, Histories, Interactions, Requests
 
 
@@ -102,13 +103,6 @@ class ItemSpace:
         arrays = read_arrays(folder / "items.npz")
         profile = Profile.from_json(read_json(folder / "profile.json"))
         return cls(arrays["vectors"], arrays["hidden"], profile, arrays.get("answers"))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows at length 1; zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: np.ndarray = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return scaled
 
 
 @njit(nogil=True, cache=True)

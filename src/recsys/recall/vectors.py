@@ -23,9 +23,10 @@ Measure = Literal["cosine", "dot", "euclid"]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows at length 1; zeros stay."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))
+    """Vectors (..., d) at length 1; zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: np.ndarray = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return scaled
 
 
 def as_products(queries: np.ndarray, vectors: np.ndarray, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
