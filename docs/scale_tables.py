@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from recsys.artifacts import read_json
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
 GIGABYTE = 1e9
+PER_ITEM = 100
+"""Events of a run in which all grows together."""
 
 
 def stages() -> str:
@@ -31,7 +33,20 @@ def stages() -> str:
     total = rows.groupby(["events", "items"]).agg({"seconds": "sum", "peak_bytes": "max"})
     lines.append(["all, one after the other", *(_cost(total, run) for run in runs), ""])
     names = ["stage", *(f"{_short(events)} events, {_short(items)} items" for events, items in runs), "power"]
-    return table(names, lines)
+    return f"{table(names, lines)}\n\n{_memory(rows, grown)}"
+
+
+def _memory(rows: pd.DataFrame, grown: Collection[str]) -> str:
+    """What each further million events takes, of the stage that takes the most."""
+    own = rows[rows["stage"].isin(grown) & (rows["events"] == rows["items"] * PER_ITEM)]
+    first, last = (
+        own[own["events"] == size].set_index("stage") for size in (own["events"].min(), own["events"].max())
+    )
+    slopes = (last["peak_bytes"] - first["peak_bytes"]) / (last["events"] - first["events"])
+    return (
+        f"Each further million events takes {slopes.max() * 1e6 / GIGABYTE:.2f} GB at most, in "
+        f"*{slopes.idxmax()}*: {slopes.max():.0f} bytes an event, with its share of a user and an item."
+    )
 
 
 def _cost(told: pd.DataFrame, run: tuple[int, int]) -> str:
