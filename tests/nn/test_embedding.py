@@ -41,15 +41,14 @@ def test_each_group_has_its_place():
     assert module(tensors(ITEM_SPEC, ITEMS)).shape == (3, module.width) == (3, 3 * DIM)
 
 
-@pytest.mark.parametrize(("pooling", "share"), [("sum", 1.0), ("mean", 0.5)])
-def test_columns_of_a_group_are_pooled(pooling, share):
-    module = embedding(pooling=pooling)
+def test_columns_of_a_group_are_summed():
+    module = embedding()
     features = tensors(ITEM_SPEC, ITEMS)
     parts = [
         module.tables["column_type"](features["type"]),
         module.tables["column_brand/name"](features["brand.name"]),
     ]
-    torch.testing.assert_close(module(features)[:, :DIM], share * (parts[0] + parts[1]))
+    torch.testing.assert_close(module(features)[:, :DIM], parts[0] + parts[1])
 
 
 def test_labels_are_averaged_without_the_padding():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,30 +11,21 @@ from recsys.features.spec import FeatureSpec, FittedColumn
 from recsys.inference import table_name
 from recsys.types import PAD
 
-Pooling = Literal["sum", "mean"]
-
 
 class GroupedEmbedding(nn.Module):
-    """Embeds every column of a spec, pools within attribute groups, concatenates the groups.
+    """Embeds every column of a spec, sums within attribute groups, concatenates the groups.
 
     Ids look up a table, lists of ids average theirs without the padding, numbers go through a linear layer:
     each column becomes (batch, embedding_dim). Columns of one ``share`` have one table, also across modules
     where ``shared`` is another GroupedEmbedding that already has it. A spec without columns is a ValueError.
     """
 
-    def __init__(
-        self,
-        spec: FeatureSpec,
-        embedding_dim: int,
-        pooling: Pooling = "sum",
-        shared: GroupedEmbedding | None = None,
-    ) -> None:
+    def __init__(self, spec: FeatureSpec, embedding_dim: int, shared: GroupedEmbedding | None = None) -> None:
         super().__init__()
         if not spec.columns:
             raise ValueError("a FeatureSpec without columns embeds nothing")
         self.spec = spec
         self.embedding_dim = embedding_dim
-        self.pooling = pooling
         self._groups = {
             group: [column for column in spec.columns if column.group == group] for group in spec.groups
         }
@@ -54,15 +44,14 @@ class GroupedEmbedding(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Map ``FeatureSpec.encode``'s arrays, as tensors, to (batch, groups * embedding_dim)."""
-        return torch.cat([self._pool(members, features) for members in self._groups.values()], dim=1)
+        return torch.cat([self._sum(members, features) for members in self._groups.values()], dim=1)
 
-    def _pool(self, members: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
+    def _sum(self, members: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
         numbers = [column for column in members if column.encoder.kind == "number"]
         parts = [self._embed(column, features[column.name]) for column in members if column not in numbers]
         if numbers:
             parts.append(self._embed_numbers(numbers, features))
-        total = torch.stack(parts).sum(dim=0)
-        return total if self.pooling == "sum" else total / len(members)
+        return torch.stack(parts).sum(dim=0)
 
     def _embed_numbers(self, numbers: Sequence[FittedColumn], features: Mapping[str, Tensor]) -> Tensor:
         """Sum of the columns' linear layers, by one product."""
