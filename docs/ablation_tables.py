@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,26 @@ def ablations() -> str:
     splits = read_json(REPORT)["splits"]
     parts = []
     for part, metric in SHOWN:
-        told = [
-            {row["name"]: _cells(row[metric]) for row in split.get(part, [])} for split in splits.values()
-        ]
-        names = list(dict.fromkeys(name for rows in told for name in rows))
-        header = [f"{part}, {metric}", *(cell for split in splits for cell in (split, ""))]
+        found = [{row["name"]: row[metric] for row in split.get(part, [])} for split in splits.values()]
+        names = list(dict.fromkeys(name for rows in found for name in rows))
+        both = {
+            name: _mean(rows)
+            for name in names
+            if len(rows := [each[name] for each in found if name in each]) > 1
+        }
+        told = [{name: _cells(each) for name, each in rows.items()} for rows in (*found, both)]
+        header = [f"{part}, {metric}", *(cell for split in (*splits, "mean of both") for cell in (split, ""))]
         cells = [[name, *(cell for rows in told for cell in rows.get(name, ("", "")))] for name in names]
         parts.append(table(header, cells))
     return "\n\n".join(parts)
+
+
+def _mean(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of the splits, one as much as the other; their intervals, of different questions, add up as squares."""
+    mean = {name: sum(each[name] for each in figures) / len(figures) for name in ("of", "value")}
+    below = math.hypot(*(each["value"] - each["low"] for each in figures)) / len(figures)
+    above = math.hypot(*(each["high"] - each["value"] for each in figures)) / len(figures)
+    return mean | {"low": mean["value"] - below, "high": mean["value"] + above}
 
 
 def _cells(figures: Mapping[str, Any]) -> tuple[str, str]:
