@@ -216,13 +216,13 @@ def test_a_frame_has_external_ids_and_a_row_an_item(recommender):
 
 def test_every_item_shown_has_a_reason_and_padding_none(recommender):
     shown = lists(recommender, everyone, k=60)
-    assert np.array_equal(reasons(recommender, shown, {}) != "", shown.items != PAD)
+    assert np.array_equal(reasons(recommender, shown) != "", shown.items != PAD)
 
 
 def test_a_reason_names_an_item_of_the_users_own(recommender):
     shown = lists(recommender, [3], k=20)
     had = recommender.past.item_idx[recommender.past.user_idx == 3]
-    sentences = [each for each in reasons(recommender, shown, {})[0] if each.startswith("because you had")]
+    sentences = [each for each in reasons(recommender, shown)[0] if each.startswith("because you had")]
     assert sentences
     assert all(any(recommender.catalogue.titles[item] in each for item in had) for each in sentences)
 
@@ -250,15 +250,13 @@ def test_what_goes_with_what_is_told_by_swing_where_item_cf_is_not_asked(recomme
     ours = replace(recommender, channels={**channels, "swing": swing})
     assert recommender.related is recommender.channels["item_cf"].similar_
     assert ours.similar(np.array([7]), 5).items.tolist() == swing.similar(np.array([7]), 5).items.tolist()
-    assert any(
-        each.startswith("because you had") for each in reasons(ours, lists(recommender, [3], k=20), {})[0]
-    )
+    assert any(each.startswith("because you had") for each in reasons(ours, lists(recommender, [3], k=20))[0])
 
 
 def test_without_a_table_of_similar_items_there_are_reasons_too(recommender):
     channels = {name: each for name, each in recommender.channels.items() if name != "item_cf"}
     ours = replace(recommender, channels=channels)
-    assert (reasons(ours, lists(recommender, [3]), {}) != "").all()
+    assert (reasons(ours, lists(recommender, [3])) != "").all()
     assert (ours.similar(np.array([7]), 5).items == PAD).all()
 
 

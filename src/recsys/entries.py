@@ -35,7 +35,7 @@ def entries(
     """The first row of ``shown``; with ``explain`` also why each item is there, as `reasons` says."""
     found = item_entries(recommender.catalogue, shown.items[0], shown.scores[0])
     if explain:
-        sentences = reasons(recommender, shown, standing or {})[0]
+        sentences = reasons(recommender, shown, standing)[0]
         for place, entry in enumerate(found):
             entry |= {"reason": sentences[place], **_explained(shown, place)}
     return found

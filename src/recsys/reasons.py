@@ -44,7 +44,9 @@ OF_MOVE = {
 }
 
 
-def reasons(recommender: Recommender, shown: Recommendations, standing: Mapping[str, str]) -> np.ndarray:
+def reasons(
+    recommender: Recommender, shown: Recommendations, standing: Mapping[str, str] | None = None
+) -> np.ndarray:
     """A sentence for each item, (n, k) of str, empty where padded.
 
     An item of the user's history is named, the one that most goes with it; else the channel that had the item
@@ -62,7 +64,7 @@ def reasons(recommender: Recommender, shown: Recommendations, standing: Mapping[
         found = ranks[row, place, best[row, place]] < NOWHERE
         channel = shown.merged.channels[best[row, place]] if found else LISTED
         sentence = _why(
-            recommender.catalogue, shown.items[row, place], because[row, place], channel, standing
+            recommender.catalogue, shown.items[row, place], because[row, place], channel, standing or {}
         )
         move = OF_MOVE.get(Move(shown.moves[row, place]))
         sentences[row, place] = f"{sentence}; {move}" if move else sentence

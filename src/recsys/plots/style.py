@@ -25,6 +25,7 @@ COLOURS = {
     "popular": GREY,
     "item_cf": "#0072b2",
     "user_cf": "#56b4e9",
+    "swing": "#117733",
     "mf": "#009e73",
     "two_tower": "#e69f00",
     "cluster": "#cc79a7",
@@ -33,7 +34,7 @@ COLOURS = {
     "reranked": "#882255",
 }
 """Of a system in every figure: Okabe & Ito's and Tol's colours, told apart by colour-blind readers too."""
-SPARE = ("#117733", "#999933", "#aa4499", "#44aa99", "#661100", "#6699cc", "#ddcc77", "#888888")
+SPARE = ("#999933", "#aa4499", "#44aa99", "#661100", "#6699cc", "#ddcc77", "#888888")
 """For other names, in the order in which they come."""
 TAG = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 """Behind words that stand on a drawing."""
