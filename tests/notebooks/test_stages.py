@@ -48,7 +48,7 @@ def test_every_notebook_shows_figures(repository):
         "35_embeddings.ipynb": 6,
         "40_clustering.ipynb": 5,
         "45_merging.ipynb": 6,
-        "50_mmoe.ipynb": 6,
+        "50_mmoe.ipynb": 7,
         "55_reranking.ipynb": 3,
         "60_evaluation.ipynb": 5,
         "70_release.ipynb": 0,
