@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ DATASET = ROOT / "docs" / "dataset.md"
 SCALE = ROOT / "docs" / "scale.md"
 BENCHMARKS = ROOT / "reports" / "benchmarks"
 SPLITS = ("global_time", "leave_last_out")
+GIVEN = ("categories", "salt")
+"""Options of encoders that columns which share a table are given."""
 METRICS = ("ndcg_at_10", "recall_at_100", "recall_at_300", "coverage_at_10")
 
 
@@ -195,19 +198,17 @@ def negatives() -> str:
 
 
 def encoders() -> str:
-    """Each encoder's first line, and its options as its ``fit`` has them."""
+    """Each encoder's first line, and its options as its ``fit`` has them, but for those it is given."""
     lines = ["| encoder | what it makes | options |", "| --- | --- | --- |"]
     for name, encoder in ENCODERS.items():
-        options = [
-            each
-            for each in inspect.signature(encoder.fit).parameters.values()
-            if each.kind == each.KEYWORD_ONLY
-        ]
-        told = (
-            f"`{each.name}`" if each.default is each.empty else f"`{each.name}: {each.default}`"
+        taken = inspect.signature(encoder.fit).parameters.values()
+        options = [each for each in taken if each.kind == each.KEYWORD_ONLY and each.name not in GIVEN]
+        told = [
+            each.name if each.default is each.empty else f"{each.name}: {json.dumps(each.default)}"
             for each in options
-        )
-        lines.append(f"| `{name}` | {inspect.getdoc(encoder).splitlines()[0]} | {', '.join(told)} |")
+        ]
+        cells = ", ".join(f"`{each}`" for each in told)
+        lines.append(f"| `{name}` | {inspect.getdoc(encoder).splitlines()[0]} | {cells} |")
     return "\n".join(lines).replace("``", "`")
 
 
