@@ -17,9 +17,12 @@ import pandas as pd
 import quality_tables
 import ranking_tables
 import scale_tables
+import yaml
 
 from recsys.artifacts import read_json
 from recsys.features.encoders import ENCODERS
+from recsys.reasons import OF_CHANNEL
+from recsys.recall import CHANNELS, channel
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -197,6 +200,18 @@ def negatives() -> str:
     return "\n".join([*lines, "", of])
 
 
+def channels() -> str:
+    """Each channel by its first line, the reason that users read, and the presets that ask it."""
+    presets = {"default": ROOT / "params.yaml", "best": ROOT / "params.best.yaml"}
+    asked = {name: yaml.safe_load(path.read_text())["merging"]["channels"] for name, path in presets.items()}
+    lines = ["| channel | how it finds | what users read | asked by |", "| --- | --- | --- | --- |"]
+    for name in CHANNELS:
+        how = inspect.getdoc(channel(name)).splitlines()[0].replace("``", "`")
+        by = ", ".join(preset for preset, names in asked.items() if name in names)
+        lines.append(f"| `{name}` | {how} | {OF_CHANNEL[name]} | {by or 'where items return'} |")
+    return "\n".join(lines)
+
+
 def encoders() -> str:
     """Each encoder's first line, and its options as its ``fit`` has them, but for those it is given."""
     lines = ["| encoder | what it makes | options |", "| --- | --- | --- |"]
@@ -242,7 +257,7 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     CAPACITY: capacity_tables.CAPACITY,
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
-    MODELS: {"sizes": sizes, "ann": ann},
+    MODELS: {"channels": channels, "sizes": sizes, "ann": ann},
     JOURNEY: {"complete-journey": partial(preset, "complete-journey")},
     NEWS: {"news": partial(preset, "news"), "negatives": negatives},
     SCALE: scale_tables.SCALE,
