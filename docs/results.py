@@ -240,7 +240,7 @@ def preset(name: str) -> str:
     run = read_json(ROOT / "reports" / "presets" / f"{name}.json")
     counted = ", ".join(f"{n:,} {name}" for name, n in run["data"].items())
     tables = [table(split, pd.DataFrame(rows)) for split, rows in run["splits"].items()]
-    took = f"; trained in {run['seconds'] / 60:.0f} minutes on two cores" if run["seconds"] else ""
+    took = f"; trained in {run['seconds'] / 60:.0f} minutes" if run["seconds"] else ""
     return "\n\n".join([f"{counted}{took}.", *tables])
 
 

@@ -38,7 +38,7 @@ from recsys.data.spec import FILE_NAME, DatasetSpec  # noqa: E402
 from recsys.drafting import preset  # noqa: E402
 from recsys.parameters import overridden  # noqa: E402
 from recsys.plots import save  # noqa: E402
-from recsys.plots.style import Picture, panels, styled  # noqa: E402
+from recsys.plots.style import GREY, Picture, panels, styled  # noqa: E402
 
 REPORT = ROOT / "reports" / "benchmarks" / "scale.json"
 PER_USER, PER_ITEM = 20, 100
@@ -46,8 +46,8 @@ PER_USER, PER_ITEM = 20, 100
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 """All of it takes one core: libraries' threads would wait for each other."""
 WHAT = ("events", "items", "stage")
-EVERY = 0.2
-"""Seconds between two looks at memory."""
+EVERY = 1.0
+"""Seconds between two looks at memory, each of which takes the longer the more there is."""
 CHANGED: dict[str, Any] = {
     "data": {"splits": {"global_time": {"users": 5000}, "leave_last_out": None}},
     "two_tower": {"ann": "ivf"},
@@ -147,14 +147,20 @@ def environment() -> dict[str, str]:
 @styled
 def growth(rows: pd.DataFrame) -> Picture:
     """Seconds and gigabytes of each stage over events, both axes by factors."""
-    figure, (seconds, memory) = panels("What grows how, as events do?", 2, width=10, height=4.6)
+    figure, (seconds, memory) = panels("What grows how, as events do?", 2, width=11, height=4.8)
     for stage, own in rows.groupby("stage", sort=False):
         own = own.sort_values("events")
         seconds.plot(own["events"], own["seconds"], marker="o", label=stage.split("@")[0])
         memory.plot(own["events"], own["peak_bytes"] / 1e9, marker="o")
+    events = np.array(sorted(rows["events"].unique()))
+    seconds.plot(events, events * np.log(events) / 1e6, color=GREY, linestyle=":", label="n log n")
     for axis, name in ((seconds, "seconds"), (memory, "GB at most")):
-        axis.set(xscale="log", yscale="log", xlabel="events", ylabel=name)
-    seconds.legend(fontsize="small")
+        axis.set(xscale="log", yscale="log", xlabel="million events", ylabel=name)
+        axis.set_xticks(events, [f"{n / 1e6:g}" for n in events])
+        axis.minorticks_off()
+    memory.set_yticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
+    handles, names = seconds.get_legend_handles_labels()
+    memory.legend(handles, names, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
