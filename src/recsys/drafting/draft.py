@@ -204,11 +204,12 @@ class _Draft:
                 full = float(np.quantile(each.numbers[each.numbers > 0], FULL))
                 task = f"{quoted(name)}: {{kind: numeric, rule: {name}, full: {full:g}}}"
                 yield f"  # {task}  # predict it too?"
-        rated = self.value is not None and self.value.is_named(RATINGS) and "liked" not in self._clicks
-        if rated and self.value is not None and self.value.numbers is not None:
-            least = _liked_from(self.value.numbers)
-            if least is not None:
-                yield f"  liked: {{kind: binary, rule: value >= {least:g}}}  # from there on?"
+        value = self.value
+        if value is None or value.numbers is None or not value.is_named(RATINGS) or "liked" in self._clicks:
+            return
+        least = _liked_from(value.numbers)
+        if least is not None:
+            yield f"  liked: {{kind: binary, rule: value >= {least:g}}}  # from there on?"
 
     def _seen(self) -> Iterator[str]:
         user, item = self._who_and_what
