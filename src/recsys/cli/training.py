@@ -124,10 +124,12 @@ def _kept(there: Remote | None, before: Live | None, releases: Path) -> Release 
 
 
 def _let_answer(live: Release, releases: Path) -> None:
-    """Keep ``live`` answering, where training may have put another in its place."""
+    """Keep ``live`` answering, where training has put another in its place."""
     from recsys.artifacts import replacing_folder
-    from recsys.release import point
+    from recsys.release import live_id, point
 
+    if live_id(releases) == live.id:
+        return
     if not (releases / live.id).exists():
         with replacing_folder(releases / live.id) as folder:
             shutil.copytree(live.folder, folder, dirs_exist_ok=True)
