@@ -7,6 +7,7 @@ own values. So the two sets of names are compared first, and any difference ends
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ PARAMS = Path("params.yaml")
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("reports/notebooks")
 KERNEL = "python3"
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Of linear algebra: sums depend on how many threads share them, and must not on how many cores there are."""
 COMMON = ("seed", "engine")
 """Parameters of no stage: those of them that a notebook declares it is given."""
 AT = "at"
@@ -80,6 +83,7 @@ def run(stage: str, split: str | None) -> Path:
     parameters = parameters_of(stage, split, declared)
     check_names(notebook, set(parameters), declared)
     executed = EXECUTED / (split or "") / notebook.name
+    os.environ.update(ONE_THREAD)
     with replacing(executed) as temporary:
         papermill.execute_notebook(str(notebook), str(temporary), parameters, kernel_name=KERNEL)
     return executed

@@ -52,6 +52,15 @@ def test_the_notebook_runs_with_its_section_and_the_common_seed(repository):
     assert printed("reports/notebooks/20_cf.ipynb") == "top=5 seed=3\n"
 
 
+def test_linear_algebra_has_one_thread_whatever_the_environment_says(repository, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    blas = "import numpy\nfrom threadpoolctl import threadpool_info\n"
+    told = "print({each['num_threads'] for each in threadpool_info()})"
+    write_notebook(Path("notebooks/20_cf.ipynb"), "top = 1\nseed = 0", blas + told)
+    assert run.main(["cf"]) == 0
+    assert printed("reports/notebooks/20_cf.ipynb") == "{1}\n"
+
+
 def test_a_split_is_handed_over_and_has_its_own_folder(repository):
     write_notebook(Path("notebooks/20_cf.ipynb"), "top = 1\nsplit = ''", "print(split)")
     assert run.main(["cf", "--split", "global_time"]) == 0
