@@ -10,6 +10,7 @@ import pytest
 
 from recsys import spark
 from recsys.data import source
+from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.data.report import DataError
 from recsys.features.statistics import Statistics
@@ -144,6 +145,11 @@ interactions:
     timestamp: {column: at, unit: s}
     feedback: {read: read}
     context: {device: device, width: {column: width, type: number}}
+  impressions:
+    file: shelves.csv
+    item_id: {column: what, strip_prefix: i}
+    at: [device, width]
+    where: {shown: ["1"]}
 tasks: {finished: {kind: binary, rule: read >= 1}}
 """
 
@@ -171,6 +177,9 @@ def clicks(folder: Path, kind: str) -> Path:
             table.iloc[rows].to_csv(folder / f"clicks-{number}.csv", index=False)
         else:
             table.iloc[rows].to_json(folder / f"clicks-{number}.jsonl", orient="records", lines=True)
+    shelves = {"what": ["i3", "i4", "i3", "i5"], "device": ["phone", "phone", "desk", "desk"]}
+    told = pd.DataFrame({**shelves, "width": [320, 320, 1024, 1024], "shown": [1, 1, 1, 0]})
+    told.to_csv(folder / "shelves.csv", index=False)
     (folder / "dataset.yaml").write_text(CLICKS.replace("FORMAT", kind))
     return folder
 
@@ -183,6 +192,7 @@ def test_data_are_read_the_same_and_the_same_is_told_of_them(kind, tmp_path, mon
         prepare(folder, tmp_path / "raw", seed=4, engine=engine).save(tmp_path / engine)
     names = sorted(path.name for path in (tmp_path / "local").iterdir())
     assert "report.json" in names
+    assert not (Dataset.load(tmp_path / "local").positive).all()
     for name in names:
         assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "spark" / name).read_bytes(), name
 

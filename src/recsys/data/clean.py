@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from recsys import columns
-from recsys.data.attributes import Attribute
+from recsys.data.events import numbered, repeated_in
+from recsys.data.impressions import Shown, shown_in
+from recsys.data.listed import Listed, listed
 from recsys.data.report import DataReport, TableCount
 from recsys.data.rules import Rule
-from recsys.data.source import Loaded, Source, load
-from recsys.data.spec import (
-    DatasetSpec,
-    IdColumn,
-    InteractionFile,
-    ItemFile,
-    TimeColumn,
-    UserFile,
-)
-from recsys.data.typed import AS_CATEGORY, NO_NUMBER, UNITS, Checks, attribute, ids, unit_of
-from recsys.data.typed_rows import ITEM, USER, TypedRows, read_rows
+from recsys.data.spec import DatasetSpec, InteractionFile, TimeColumn
+from recsys.data.typed import AS_CATEGORY, NO_NUMBER, UNITS, Checks, Rows, unit_of
+from recsys.data.typed_rows import AT, ITEM, USER, TypedRows, read_rows
 from recsys.types import Engine
 
 NO_MOMENT = 946_688_399
@@ -59,120 +52,26 @@ def read_tables(spec: DatasetSpec, folder: Path, engine: Engine = "local") -> tu
     """
     checks = Checks(spec.bad_rows_limit)
     counts: list[TableCount] = []
-    users = _listed("users", columns.USER_ID, folder, spec.users, checks, counts)
-    items = _listed("items", columns.ITEM_ID, folder, spec.items, checks, counts)
+    users = listed("users", columns.USER_ID, folder, spec.users, checks, counts)
+    items = listed("items", columns.ITEM_ID, folder, spec.items, checks, counts)
     typed = read_rows(folder, spec.interactions, _interaction_columns(spec.interactions), engine)
-    tables = _interactions(typed, checks, spec, users, items)
-    counts.append(_count(typed.source, tables.events))
-    notes = () if spec.interactions.columns.timestamp else (NO_TIME,)
-    report = DataReport(name=spec.name, tables=tuple(counts), findings=tuple(checks.findings), notes=notes)
-    return tables, report
-
-
-def _count(source: Source, kept: pd.DataFrame) -> TableCount:
-    return TableCount(file=source.name, rows=len(source), kept=len(kept))
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """Users or items of whom a file tells: nobody where there is none."""
-
-    part: str
-    id_column: str
-    file: UserFile | None
-    table: pd.DataFrame
-
-    def drop_others(self, rows: _Rows, column: str, codes: np.ndarray, names: pd.Index) -> None:
-        """Leave out ``rows`` of those who are not listed, where the list is said to be complete."""
-        if self.file is None or not self.file.complete:
-            return
-        other = np.append(~names.isin(self.table[self.id_column]), False)  # code -1, no id, was told before
-        advice = f"add a row to {self.file.file}, or say `complete: false` in {self.part}"
-        rows.drop(np.asarray(other[codes]), column, f"is not among the {self.part}", advice)
-
-    def with_others(self, met: pd.Index) -> pd.DataFrame:
-        """All who are listed or were ``met``; nothing is known of those who are not listed."""
-        others = met.difference(pd.Index(self.table[self.id_column]))
-        if self.file is not None and not len(others):
-            return self.table
-        added = pd.DataFrame({self.id_column: others.to_numpy()}, dtype=object)
-        if self.part == "items":
-            added[columns.TITLE] = added[self.id_column]
-        for name, given in (self.file.attributes if self.file else {}).items():
-            added[name] = _nothing(given, len(added))
-        table = pd.concat([self.table, added]) if len(self.table) else added
-        return table.sort_values(self.id_column, ignore_index=True)
-
-
-def _nothing(given: Attribute, n: int) -> pd.Series:
-    """Values of an attribute of which nothing is known."""
-    if given.kind == "number":
-        return pd.Series(np.full(n, np.nan))
-    return pd.Series([[] if given.kind == "labels" else None for _ in range(n)], dtype=object)
-
-
-def _listed(
-    part: str, id_column: str, folder: Path, file: UserFile | None, checks: Checks, counts: list[TableCount]
-) -> _Listed:
-    """Users or items: id, title (items) and attributes."""
-    if file is None:
-        return _Listed(part, id_column, None, pd.DataFrame({id_column: []}, dtype=object))
-    source = load(folder, file, _entity_columns(file, part))
-    rows = _Rows(source, checks)
-    codes, known = rows.with_ids(file.id, ids(source.cells[file.id.column], file.id))
-    twice = pd.Series(codes).duplicated().to_numpy()
-    rows.drop(twice, file.id.column, "stands in an earlier row", "an id has one row: only the first is kept")
-    # Code -1, no id, takes the last one's: such rows are dropped below.
-    table = pd.DataFrame({id_column: known.to_numpy()[codes]}, dtype=object)
-    if isinstance(file, ItemFile):
-        table[columns.TITLE] = _titles(source, file, table[id_column])
-    for name, given in file.attributes.items():
-        table[name] = attribute(source, given, checks)
-    table = table[rows.good].sort_values(id_column, ignore_index=True)
-    counts.append(_count(source, table))
-    return _Listed(part, id_column, file, table)
-
-
-def _entity_columns(file: UserFile, part: str) -> dict[str, str]:
-    wanted = {file.id.column: f"{part}.id"}
-    if isinstance(file, ItemFile) and file.title is not None:
-        wanted[file.title] = f"{part}.title"
-    for name, given in file.attributes.items():
-        wanted |= dict.fromkeys(given.columns, f"{part}.attributes.{name}")
-    return wanted
-
-
-def _titles(source: Loaded, file: ItemFile, otherwise: pd.Series) -> pd.Series:
-    if file.title is None:
-        return otherwise
-    titles = source.cells[file.title].fillna("").astype(str).astype(object)
-    return titles.where(titles != "", otherwise)
-
-
-@dataclass
-class _Rows:
-    """Rows of a file that are still good; a row is counted by the first check that it fails."""
-
-    source: Source
-    checks: Checks
-    good: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.good = np.ones(len(self.source), dtype=bool)
-
-    def drop(self, bad: np.ndarray, column: str, problem: str, advice: str) -> None:
-        self.checks.drop(self.source, bad & self.good, column, problem, advice)
-        self.good &= ~bad
-
-    def with_ids(self, column: IdColumn, told: tuple[np.ndarray, pd.Index]) -> tuple[np.ndarray, pd.Index]:
-        """Codes of ids and these, as they were ``told``; rows without one are left out."""
-        self.drop(told[0] < 0, column.column, "is not an id", "every row needs one")
-        return told
+    told = spec.interactions.impressions
+    shown = None if told is None else shown_in(folder, told, engine, checks, items, typed.ids(AT)[1], counts)
+    tables, n = _interactions(typed, checks, spec, users, items, shown)
+    counts.append(TableCount(file=typed.source.name, rows=len(typed.source), kept=n))
+    notes = [] if spec.interactions.columns.timestamp else [NO_TIME]
+    if told is not None:
+        notes.append(f"{len(tables.events) - n:,} impressions: what {told.file} shows and nobody took there")
+    return tables, DataReport(
+        name=spec.name, tables=tuple(counts), findings=tuple(checks.findings), notes=tuple(notes)
+    )
 
 
 def _interaction_columns(file: InteractionFile) -> dict[str, str]:
     place, roles = "interactions.columns", file.columns
-    wanted = {column: f"{place}.feedback.{name}" for name, column in roles.feedback.items()}
+    shown = file.impressions
+    wanted = {} if shown is None else dict.fromkeys(shown.at, "interactions.impressions.at")
+    wanted |= {column: f"{place}.feedback.{name}" for name, column in roles.feedback.items()}
     wanted |= {given.column: f"{place}.context.{name}" for name, given in roles.context.items()}
     if roles.value is not None:
         wanted[roles.value] = f"{place}.value"
@@ -181,9 +80,15 @@ def _interaction_columns(file: InteractionFile) -> dict[str, str]:
 
 
 def _interactions(
-    typed: TypedRows, checks: Checks, spec: DatasetSpec, users: _Listed, items: _Listed
-) -> Tables:
-    roles, rows = spec.interactions.columns, _Rows(typed.source, checks)
+    typed: TypedRows,
+    checks: Checks,
+    spec: DatasetSpec,
+    users: Listed,
+    items: Listed,
+    shown: Shown | None,
+) -> tuple[Tables, int]:
+    """Tables, and how many of the events are interactions; what was only shown comes after them."""
+    roles, rows = spec.interactions.columns, Rows(typed.source, checks)
     user_codes, user_ids = rows.with_ids(roles.user_id, typed.ids(USER))
     item_codes, item_ids = rows.with_ids(roles.item_id, typed.ids(ITEM))
     timestamp = _timestamps(rows, typed, roles.timestamp)
@@ -193,15 +98,16 @@ def _interactions(
     derived = _derived(spec, feedback, len(rows.good))
     keys = user_codes, item_codes, timestamp
     if roles.timestamp is None:  # of what was shown several times, that it was taken once is what counts
-        rows.good &= ~_repeated(keys, rows.good, ~derived[columns.POSITIVE])
+        rows.good &= ~repeated_in(keys, rows.good, ~derived[columns.POSITIVE])
     problem = "was met by this user at this moment in an earlier row"
-    repeated = _repeated(keys, rows.good, np.zeros(len(timestamp), dtype=bool))
+    repeated = repeated_in(keys, rows.good, np.zeros(len(timestamp), dtype=bool))
     rows.drop(repeated, roles.item_id.column, problem, "only the first of them is kept")
     all_users = users.with_others(user_ids[np.unique(user_codes[rows.good])])
-    all_items = items.with_others(item_ids[np.unique(item_codes[rows.good])])
+    named = item_ids[np.unique(item_codes[rows.good])]
+    all_items = items.with_others(named if shown is None else named.union(shown.named))
     events = {
-        columns.USER_IDX: _numbered(all_users[columns.USER_ID], user_ids, user_codes),
-        columns.ITEM_IDX: _numbered(all_items[columns.ITEM_ID], item_ids, item_codes),
+        columns.USER_IDX: numbered(all_users[columns.USER_ID], user_ids, user_codes),
+        columns.ITEM_IDX: numbered(all_items[columns.ITEM_ID], item_ids, item_codes),
         columns.TIMESTAMP: timestamp,
         **derived,
         **{
@@ -209,29 +115,15 @@ def _interactions(
             for name, told in roles.context.items()
         },
     }
-    kept = pd.DataFrame(events, copy=False)
-    return Tables(all_users, all_items, kept if rows.good.all() else kept[rows.good].reset_index(drop=True))
+    table = pd.DataFrame(events, copy=False)
+    kept = table if rows.good.all() else table[rows.good].reset_index(drop=True)
+    if shown is None:
+        return Tables(all_users, all_items, kept), len(kept)
+    every = shown.after(kept, typed.ids(AT)[0][rows.good], all_items[columns.ITEM_ID])
+    return Tables(all_users, all_items, every), len(kept)
 
 
-def _repeated(keys: Sequence[np.ndarray], good: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Which ``good`` rows have the keys of an earlier one; rows that come ``last`` are behind all others."""
-    rows = np.flatnonzero(good)
-    order = rows[np.lexsort([each[rows] for each in (last, *keys)])]
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for each in keys:
-        ordered = each[order]
-        same &= ordered[1:] == ordered[:-1]
-    repeated = np.zeros(len(good), dtype=bool)
-    repeated[order[1:][same]] = True
-    return repeated
-
-
-def _numbered(table: pd.Series, names: pd.Index, codes: np.ndarray) -> np.ndarray:
-    """Row in ``table`` of each code (n,) int32."""
-    return np.asarray(pd.Index(table).get_indexer(names)[codes].astype(np.int32))
-
-
-def _timestamps(rows: _Rows, typed: TypedRows, column: TimeColumn | None) -> np.ndarray:
+def _timestamps(rows: Rows, typed: TypedRows, column: TimeColumn | None) -> np.ndarray:
     """int64 seconds; all of one moment where nobody knows when."""
     if column is None:
         return np.full(len(rows.good), NO_MOMENT, dtype=np.int64)
@@ -242,7 +134,7 @@ def _timestamps(rows: _Rows, typed: TypedRows, column: TimeColumn | None) -> np.
     return timestamp
 
 
-def _feedback(rows: _Rows, typed: TypedRows, spec: DatasetSpec) -> dict[str, np.ndarray]:
+def _feedback(rows: Rows, typed: TypedRows, spec: DatasetSpec) -> dict[str, np.ndarray]:
     feedback = {name: typed.feedback(name) for name in spec.interactions.feedback}
     for name, column in spec.interactions.feedback.items():
         if name in spec.needed:
@@ -251,7 +143,7 @@ def _feedback(rows: _Rows, typed: TypedRows, spec: DatasetSpec) -> dict[str, np.
     return feedback
 
 
-def _context(rows: _Rows, typed: TypedRows, name: str, column: str) -> pd.Series:
+def _context(rows: Rows, typed: TypedRows, name: str, column: str) -> pd.Series:
     """float64 with NaN or str with None; what cannot be read is unknown."""
     values, bad = typed.context(name)
     rows.checks.empty(rows.source, bad, column, NO_NUMBER, AS_CATEGORY)

@@ -115,6 +115,19 @@ class Observed(Strict):
         return (self.feedback,) if self.per is None else (self.feedback, self.per)
 
 
+class ImpressionFile(File):
+    """What was shown to whoever was at a place then: a store's displays by week, a day's front page.
+
+    Interactions have the columns ``at`` too. Who met anything there was shown all that the file has of it;
+    what was not met was passed over, an event without interest of the moment at which the user came. Of the
+    file's rows those count ``where`` each column named holds one of its texts.
+    """
+
+    item_id: IdColumn
+    at: tuple[str, ...] = Field(min_length=1)
+    where: dict[str, tuple[str, ...]] = Field(default={})
+
+
 class InteractionFile(File):
     """Who met which item, when; ``feedback`` columns are further numbers that rules may name.
 
@@ -125,6 +138,7 @@ class InteractionFile(File):
     columns: InteractionColumns
     positive: str = ALL
     observed: dict[str, Observed] = Field(default={})
+    impressions: ImpressionFile | None = None
 
     @property
     def feedback(self) -> dict[str, str]:

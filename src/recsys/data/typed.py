@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ SHOWN = 3
 """Examples kept of each finding."""
 UNITS: Mapping[Unit, str] = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "iso": "ISO 8601"}
 """Of moments, in words."""
+BETWEEN = "\x1f"
+"""Stands between the ids that are one together."""
 YES_OR_NO = {"true": 1.0, "false": 0.0}
 NO_NUMBER = "is not a number"
 AS_CATEGORY = "an attribute of texts is one without `type: number`"
@@ -60,6 +62,27 @@ class Checks:
         self.findings.append(Finding.model_validate(told))
 
 
+@dataclass
+class Rows:
+    """Rows of a file that are still good; a row is counted by the first check that it fails."""
+
+    source: Source
+    checks: Checks
+    good: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.good = np.ones(len(self.source), dtype=bool)
+
+    def drop(self, bad: np.ndarray, column: str, problem: str, advice: str) -> None:
+        self.checks.drop(self.source, bad & self.good, column, problem, advice)
+        self.good &= ~bad
+
+    def with_ids(self, column: IdColumn, told: tuple[np.ndarray, pd.Index]) -> tuple[np.ndarray, pd.Index]:
+        """Codes of ids and these, as they were ``told``; rows without one are left out."""
+        self.drop(told[0] < 0, column.column, "is not an id", "every row needs one")
+        return told
+
+
 def ids(cells: pd.Series, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
     """Codes (n,) int64, -1 where empty, and the ids (distinct strings) that they stand for."""
     codes, seen = pd.factorize(_plain(cells))
@@ -69,6 +92,19 @@ def ids(cells: pd.Series, column: IdColumn) -> tuple[np.ndarray, pd.Index]:
     place = np.where(known, np.cumsum(known) - 1, -1)
     of_seen = np.concatenate([place[again], [-1]]).astype(np.int64)  # code -1, a null, stays -1
     return of_seen[codes], pd.Index(distinct[known], dtype=object)
+
+
+def joint_ids(each: Sequence[tuple[np.ndarray, pd.Index]]) -> tuple[np.ndarray, pd.Index]:
+    """The same of several columns together: an id is what all of them hold, none where one is empty."""
+    (codes, known), *others = each
+    for more, names in others:
+        pairs = np.where((codes < 0) | (more < 0), -1, codes * len(names) + more)
+        found = np.unique(pairs[pairs >= 0])
+        first, second = np.divmod(found, max(len(names), 1))
+        told = zip(known[first], names[second], strict=True)
+        codes = np.where(pairs < 0, -1, np.searchsorted(found, pairs))
+        known = pd.Index([BETWEEN.join(both) for both in told], dtype=object)
+    return codes, known
 
 
 def _id(value: object) -> str:

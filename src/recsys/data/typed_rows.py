@@ -1,4 +1,4 @@
-"""Interactions as typed arrays, read a part of a file at a time: here, or by Apache Spark, a task a file."""
+"""Events as typed arrays, read a part of a file at a time: here, or by Apache Spark, a task a file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ import pandas as pd
 
 from recsys.data.attributes import Attribute
 from recsys.data.source import Source, check_rows, names_of, parts
-from recsys.data.spec import ContextColumn, IdColumn, InteractionFile
-from recsys.data.typed import ids, moments, numbers, values_of
+from recsys.data.spec import ContextColumn, IdColumn, ImpressionFile, InteractionFile
+from recsys.data.typed import ids, joint_ids, moments, numbers, values_of
 from recsys.types import Engine
 
 Arrays = Mapping[str, np.ndarray]
-Reader = Callable[[Path, Sequence[str], InteractionFile, Mapping[str, str]], Iterator[tuple[int, Arrays]]]
+Events = InteractionFile | ImpressionFile
+Reader = Callable[[Path, Sequence[str], Events, Mapping[str, str]], Iterator[tuple[int, Arrays]]]
 """Reads parts: arrays, and the number of the file that they are of."""
-USER, ITEM, TIME, FEEDBACK, CONTEXT = "user", "item", "time", "feedback:", "context:"
+USER, ITEM, AT, TIME, FEEDBACK, CONTEXT, COUNTS = (
+    "user",
+    "item",
+    "at",
+    "time",
+    "feedback:",
+    "context:",
+    "counts",
+)
 CODES, KNOWN, BAD, ODD = ":codes", ":known", ":bad", ":odd"
 """What belongs to one of those: rows in a list of ids, that list, which cells are bad, and some of these."""
 ODD_CELLS = 1000
@@ -36,6 +45,11 @@ class TypedRows:
         """Codes (n,) int32, -1 where there is none, and the ids (distinct strings) that they stand for."""
         return self.arrays[side + CODES], pd.Index(self.arrays[side + KNOWN], dtype=object)
 
+    @property
+    def counts(self) -> np.ndarray:
+        """Which impressions are `where` they are to be, (n,) bool."""
+        return self.arrays[COUNTS]
+
     def times(self) -> tuple[np.ndarray, np.ndarray, pd.Series]:
         """int64 seconds (0 where bad), which are bad, and cells of some that are."""
         odd = pd.Series(self.arrays[TIME + ODD], dtype=object)
@@ -50,13 +64,13 @@ class TypedRows:
         return self.arrays[CONTEXT + name], self.arrays[CONTEXT + name + BAD]
 
 
-def read_rows(folder: Path, file: InteractionFile, columns: Mapping[str, str], engine: Engine) -> TypedRows:
+def read_rows(folder: Path, file: Events, columns: Mapping[str, str], engine: Engine) -> TypedRows:
     """All of ``file``; ``columns`` as `recsys.data.source.load` has them, DataError as there."""
     names = names_of(folder, file.file)
     lengths, read_parts = np.zeros(len(names), dtype=np.int64), []
-    known: dict[str, dict[str, int]] = {USER: {}, ITEM: {}}
+    known: dict[str, dict[str, int]] = {side: {} for side in id_columns(file)}
     for number, arrays in _reader(engine)(folder, names, file, columns):
-        lengths[number] += len(arrays[USER + CODES])
+        lengths[number] += len(arrays[ITEM + CODES])
         read_parts.append(_numbered(arrays, known))
     check_rows(file, int(lengths.sum()))
     source = Source(file, folder, names, lengths.cumsum())
@@ -73,18 +87,44 @@ def _reader(engine: Engine) -> Reader:
 
 
 def _read(
-    folder: Path, names: Sequence[str], file: InteractionFile, columns: Mapping[str, str]
+    folder: Path, names: Sequence[str], file: Events, columns: Mapping[str, str]
 ) -> Iterator[tuple[int, Arrays]]:
     for number, name in enumerate(names):
         for cells in parts(folder, name, file, columns):
             yield number, typed(cells, file)
 
 
-def typed(cells: pd.DataFrame, file: InteractionFile) -> Arrays:
+def id_columns(file: Events) -> Mapping[str, tuple[IdColumn, ...]]:
+    """By what their ids stand for; those of several columns are one id together."""
+    if isinstance(file, ImpressionFile):
+        return {ITEM: (file.item_id,), AT: _places(file)}
+    sides = {USER: (file.columns.user_id,), ITEM: (file.columns.item_id,)}
+    return sides if file.impressions is None else {**sides, AT: _places(file.impressions)}
+
+
+def _places(file: ImpressionFile) -> tuple[IdColumn, ...]:
+    return tuple(IdColumn(column=name) for name in file.at)
+
+
+def typed(cells: pd.DataFrame, file: Events) -> Arrays:
     """Columns of a part by name, (n,) each but for lists of ids and odd cells."""
+    arrays = dict[str, np.ndarray]()
+    for side, of_ids in id_columns(file).items():
+        codes, known = joint_ids([ids(cells[each.column], each) for each in of_ids])
+        arrays |= {side + CODES: codes.astype(np.int32), side + KNOWN: known.to_numpy()}
+    return arrays | (_counted(cells, file) if isinstance(file, ImpressionFile) else _told(cells, file))
+
+
+def _counted(cells: pd.DataFrame, file: ImpressionFile) -> dict[str, np.ndarray]:
+    counts = np.ones(len(cells), dtype=bool)
+    for column, texts in file.where.items():
+        codes, known = ids(cells[column], IdColumn(column=column))
+        counts &= np.append(known.isin(texts), False)[codes]  # code -1, nothing told, is last
+    return {COUNTS: counts}
+
+
+def _told(cells: pd.DataFrame, file: InteractionFile) -> dict[str, np.ndarray]:
     roles, arrays = file.columns, dict[str, np.ndarray]()
-    for side, column in ((USER, roles.user_id), (ITEM, roles.item_id)):
-        arrays |= _ids(side, cells, column)
     if roles.timestamp is not None:
         told = cells[roles.timestamp.column]
         arrays[TIME], bad = moments(told, roles.timestamp.unit)
@@ -94,11 +134,6 @@ def typed(cells: pd.DataFrame, file: InteractionFile) -> Arrays:
     for name, context in roles.context.items():
         arrays |= _context(CONTEXT + name, cells, context)
     return arrays
-
-
-def _ids(side: str, cells: pd.DataFrame, column: IdColumn) -> Arrays:
-    codes, known = ids(cells[column.column], column)
-    return {side + CODES: codes.astype(np.int32), side + KNOWN: known.to_numpy()}
 
 
 def _context(name: str, cells: pd.DataFrame, column: ContextColumn) -> Arrays:

@@ -12,8 +12,8 @@ from pyspark.sql import types as spark
 from recsys.data import typed_rows
 from recsys.data.report import DataError
 from recsys.data.source import parts
-from recsys.data.spec import InteractionFile
-from recsys.data.typed_rows import BAD, CODES, CONTEXT, FEEDBACK, ITEM, KNOWN, ODD, TIME, USER, Arrays
+from recsys.data.spec import ImpressionFile, InteractionFile
+from recsys.data.typed_rows import BAD, CODES, CONTEXT, COUNTS, FEEDBACK, KNOWN, ODD, TIME, Arrays, Events
 from recsys.spark import frame
 
 FILE, PLACE, ERROR = "file", "place", "error"
@@ -21,7 +21,7 @@ FILE, PLACE, ERROR = "file", "place", "error"
 
 
 def read(
-    folder: Path, names: Sequence[str], file: InteractionFile, columns: Mapping[str, str]
+    folder: Path, names: Sequence[str], file: Events, columns: Mapping[str, str]
 ) -> Iterator[tuple[int, Arrays]]:
     """As `Reader` says; DataError as the first bad file raises it."""
     schema = _schema(file)
@@ -50,7 +50,7 @@ def read(
 
 
 def _rows_of(
-    folder: Path, name: str, file: InteractionFile, columns: Mapping[str, str]
+    folder: Path, name: str, file: Events, columns: Mapping[str, str]
 ) -> Iterator[dict[str, object]]:
     """A row of lists for each part of a file, or for what is wrong with it."""
     place = 0
@@ -62,20 +62,26 @@ def _rows_of(
         yield {PLACE: place, ERROR: str(error)}
 
 
-def _schema(file: InteractionFile) -> spark.StructType:
+def _schema(file: Events) -> spark.StructType:
     lists: dict[str, spark.DataType] = {}
-    for side in (USER, ITEM):
+    for side in typed_rows.id_columns(file):
         lists |= {side + CODES: spark.IntegerType(), side + KNOWN: spark.StringType()}
+    lists |= {COUNTS: spark.BooleanType()} if isinstance(file, ImpressionFile) else _told(file)
+    fields: dict[str, spark.DataType] = dict.fromkeys((FILE, PLACE), spark.IntegerType())
+    fields[ERROR] = spark.StringType()
+    fields |= {name: spark.ArrayType(kind) for name, kind in lists.items()}
+    return spark.StructType([spark.StructField(name, kind) for name, kind in fields.items()])
+
+
+def _told(file: InteractionFile) -> dict[str, spark.DataType]:
+    lists: dict[str, spark.DataType] = {}
     if file.columns.timestamp is not None:
         lists |= {TIME: spark.LongType(), TIME + BAD: spark.BooleanType(), TIME + ODD: spark.StringType()}
     lists |= {FEEDBACK + name: spark.DoubleType() for name in file.feedback}
     for name, column in file.columns.context.items():
         kind = spark.DoubleType() if column.type == "number" else spark.StringType()
         lists |= {CONTEXT + name: kind, CONTEXT + name + BAD: spark.BooleanType()}
-    fields: dict[str, spark.DataType] = dict.fromkeys((FILE, PLACE), spark.IntegerType())
-    fields[ERROR] = spark.StringType()
-    fields |= {name: spark.ArrayType(kind) for name, kind in lists.items()}
-    return spark.StructType([spark.StructField(name, kind) for name, kind in fields.items()])
+    return lists
 
 
 def _arrow(kind: spark.DataType) -> pa.DataType:
