@@ -188,15 +188,19 @@ def ann() -> str:
     return "\n".join(lines).rstrip()
 
 
-def negatives() -> str:
-    """What a ranker learns to put last on the made-up news, and what that is worth, by who judges."""
-    run = read_json(BENCHMARKS / "negatives.json")
+def negatives(preset: str) -> str:
+    """What a ranker learns to put last on a preset's data, and what that is worth, by who judges."""
+    run = read_json(BENCHMARKS / f"negatives_{preset}.json")
     judges = list(next(iter(run["orders"].values())))
     lines = [f"| order | {' | '.join(judges)} |", f"| --- |{' ---: |' * len(judges)}"]
     for name, told in run["orders"].items():
         cells = ["{:.3f} ({:.3f}–{:.3f})".format(*told[judge]) for judge in judges]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    of = f"{run['requests']:,} requests of *test*, means of {run['seeds']} seeds."
+    seeds = "one seed" if run["seeds"] == 1 else f"means of {run['seeds']} seeds"
+    of = f"{run['requests']:,} requests of *test*, {seeds}."
+    if "counted" in run:
+        of += f" Of their {run['candidates']:,} candidates {run['taken']:,} were taken"
+        of += f" and {run['counted'] - run['taken']:,} only shown."
     return "\n".join([*lines, "", of])
 
 
@@ -258,8 +262,11 @@ BLOCKS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     QUALITY: {**quality_tables.QUALITY, **ablation_tables.ABLATIONS},
     RANKING: ranking_tables.RANKING,
     MODELS: {"channels": channels, "sizes": sizes, "ann": ann},
-    JOURNEY: {"complete-journey": partial(preset, "complete-journey")},
-    NEWS: {"news": partial(preset, "news"), "negatives": negatives},
+    JOURNEY: {
+        "complete-journey": partial(preset, "complete-journey"),
+        "negatives": partial(negatives, "complete-journey"),
+    },
+    NEWS: {"news": partial(preset, "news"), "negatives": partial(negatives, "news")},
     SCALE: scale_tables.SCALE,
     DATASET: {"encoders": encoders},
 }

@@ -1,9 +1,10 @@
-"""What a ranker should learn to put last, where the truth is known: `python benchmarks/ranking/negatives.py`.
+"""What should a ranker learn to put last? `python benchmarks/ranking/negatives.py [--preset PRESET]`.
 
-All that recall finds and nobody clicked, or only what was shown of it? Both learn from the made-up news, with
-several seeds, and put the candidates of *test* in order. Who is right is told by what was clicked, as always;
-by the order of what was shown; and by the world itself: how likely the first ten are to be clicked, if all of
-them are looked at. Needs what `recsys train --mode full --preset news` leaves in .news/ (docs/news.md).
+All that recall finds and nobody took, or only what was shown of it? Both learn from a preset's data, with
+several seeds, and put the candidates of *test* in order. Who is right is told by what was taken, as always;
+by the order of what was shown; and of the made-up news by the world itself: how likely the first ten are to
+be clicked, if all of them are looked at. Needs what `recsys train --mode full --preset PRESET` leaves in
+.PRESET/ (docs/news.md, docs/complete-journey.md).
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from recsys.data.dataset import Dataset
 from recsys.evaluate import means
 from recsys.features.attributes import Attributes
 from recsys.parameters import overridden
-from recsys.rank.inputs import Negatives
+from recsys.rank.inputs import Examples, Negatives
 from recsys.rank.ranker import Ranker
 from recsys.synthetic import World
 from recsys.types import PAD
 
-ROOT, SPLIT, K = Path(".news"), "global_time", 10
-REPORT = Path("reports/benchmarks/negatives.json")
-CLICKED, SHOWN, TRUE = "clicked: ndcg_at_10", "shown: GAUC", "looked at: share clicked of ten"
+NEWS, SPLIT, K = "news", "global_time", 10
+REPORTS = Path("reports/benchmarks")
+SHOWN, TRUE = "shown: GAUC", "looked at: share clicked of ten"
 """How an order is judged."""
 
 
@@ -59,25 +60,26 @@ class Truth:
         return np.where(items == PAD, -np.inf, self.liking[users[:, None], items])
 
 
-def judged(order: np.ndarray, exam: Exam, truth: Truth) -> dict[str, np.ndarray]:
+def judged(order: np.ndarray, exam: Exam, truth: Truth | None) -> dict[str, np.ndarray]:
     """By request, (n,): ``order`` (n, k) are places of the candidates of *test*, best first."""
     test, judge = exam.examples["test"], exam.judges["test"]
     lists = np.take_along_axis(test.merged.items, order, axis=1)
-    places = np.argsort(order, axis=1)
+    places, (task, labels) = np.argsort(order, axis=1), next(iter(test.labels.items()))
     aucs = [
         metrics.auc(-place[counted], label[counted] > 0)
-        for place, label, counted in zip(places, next(iter(test.labels.values())), test.counted, strict=True)
+        for place, label, counted in zip(places, labels, test.counted, strict=True)
     ]
-    return {
-        CLICKED: judge.per_user(lists)["ndcg_at_10"],
-        SHOWN: np.array(aucs),
-        TRUE: truth.of_lists(test.requests.users, lists[:, :K]).mean(axis=1),
-    }
+    told = {f"{task}: ndcg_at_10": judge.per_user(lists)["ndcg_at_10"], SHOWN: np.array(aucs)}
+    if truth is not None:
+        told[TRUE] = truth.of_lists(test.requests.users, lists[:, :K]).mean(axis=1)
+    return told
 
 
-def learned(negatives: str, dataset: Dataset, params: Mapping[str, Any], seeds: int) -> list[np.ndarray]:
+def learned(
+    negatives: str, dataset: Dataset, params: Mapping[str, Any], root: Path, seeds: int
+) -> list[np.ndarray]:
     """Orders of the candidates of *test*, one a seed."""
-    exam = Exam.of(dataset, SPLIT, params | {"negatives": negatives}, ROOT)
+    exam = Exam.of(dataset, SPLIT, params | {"negatives": negatives}, root)
     folds, orders = [exam.examples[fold] for fold in FOLDS[:2]], []
     for seed in tqdm(range(1, seeds + 1), desc=negatives):
         ranker = Ranker(tasks=tuple(dataset.spec.tasks), **params["ranker"], seed=seed)
@@ -90,17 +92,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--preset", default=NEWS, help="there is a params.PRESET.yaml of it (default: news)")
     parser.add_argument("--seeds", type=int, default=5)
-    seeds = parser.parse_args().seeds
-    section = yaml.safe_load((ROOT / "params.yaml").read_text())["mmoe"]
+    asked = parser.parse_args()
+    root = Path(f".{asked.preset}")
+    section = yaml.safe_load((root / "params.yaml").read_text())["mmoe"]
     params = overridden(section, section.pop("at", {}).get(SPLIT, {})) | {"negatives": "impressions"}
-    dataset = Dataset.load(ROOT / "artifacts" / "data")
-    exam, truth = Exam.of(dataset, SPLIT, params, ROOT), Truth.of(dataset)
-    items = exam.examples["test"].merged.items
-    liking = truth.of_lists(exam.examples["test"].requests.users, items)
-    orders = {"as merged": [np.tile(np.arange(items.shape[1]), (len(items), 1))]}
-    orders |= {name: learned(name, dataset, params, seeds) for name in get_args(Negatives)}
-    orders["the truth"] = [np.argsort(-liking, axis=1, kind="stable")]
+    dataset = Dataset.load(root / "artifacts" / "data")
+    exam = Exam.of(dataset, SPLIT, params, root)
+    test = exam.examples["test"]
+    orders = {"as merged": [np.tile(np.arange(test.merged.items.shape[1]), (len(test.requests), 1))]}
+    orders |= {name: learned(name, dataset, params, root, asked.seeds) for name in get_args(Negatives)}
+    truth = Truth.of(dataset) if asked.preset == NEWS else None
+    if truth is not None:
+        liking = truth.of_lists(test.requests.users, test.merged.items)
+        orders["the truth"] = [np.argsort(-liking, axis=1, kind="stable")]
     told = {}
     for name, each in orders.items():
         table = pd.concat([pd.DataFrame(judged(order, exam, truth)) for order in each])
@@ -108,7 +114,18 @@ def main() -> None:
         rows = means([mean[metric].to_numpy() for metric in mean], seed=1)
         told[name] = dict(zip(mean, rows[["value", "low", "high"]].to_numpy().tolist(), strict=True))
         print(name, told[name], flush=True)
-    write_json(REPORT, {"requests": len(items), "seeds": seeds, "orders": told})
+    report = {"requests": len(test.requests), "seeds": asked.seeds, "orders": told, **counts(test)}
+    write_json(REPORTS / f"negatives_{asked.preset}.json", report)
+
+
+def counts(test: Examples) -> dict[str, int]:
+    """How many candidates there are, were shown or taken, and were taken."""
+    label = next(iter(test.labels.values()))
+    return {
+        "candidates": int(test.inside.sum()),
+        "counted": int(test.counted.sum()),
+        "taken": int((label > 0).sum()),
+    }
 
 
 if __name__ == "__main__":

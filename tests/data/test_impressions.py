@@ -139,8 +139,10 @@ def test_items_that_are_shown_and_not_listed_are_told_of(shop, respec):
 def test_items_that_are_shown_and_nobody_met_are_items(shop, respec, ready):
     respec({"items": None})
     with (shop / "displays.csv").open("a") as file:
-        file.write("r0,0,i999,door\n")
-    assert "i999" in set(ready(shop).items.item_id)
+        file.write("r0,0,i999,door\nr9,0,i998,door\n")
+    ours = set(ready(shop).items.item_id)
+    assert "i999" in ours
+    assert "i998" not in ours  # nobody was there
 
 
 @pytest.mark.parametrize(
