@@ -168,6 +168,21 @@ def test_what_is_known_only_afterwards_is_no_context_and_no_attribute(drafted, e
     assert list(spec.items.attributes) == ["kind"]
 
 
+def test_what_may_have_been_on_show_is_asked_in_lines_that_can_be_taken_as_they_are(
+    tmp_path, drafted, events
+):
+    met = events.assign(store=events.index % 2, date=events.index % 3)
+    shown = pd.DataFrame({"item_id": met.item_id.iloc[[0, 0, 1]], "date": [0, 0, 1], "store": [0, 1, 1]})
+    assert drafted({"events.csv": met, "displays.csv": shown}).interactions.impressions is None
+    path = tmp_path / FILE_NAME
+    path.write_text(
+        re.sub(r"^  # (impressions:|  (file: displays|item_id|at).*)$", r"  \1", path.read_text(), flags=re.M)
+    )
+    taken = DatasetSpec.read(path).interactions.impressions
+    assert (taken.file, taken.item_id.column, taken.at) == ("displays.csv", "item_id", ("store", "date"))
+    assert "impressions: what displays.csv shows" in list(prepare.check(tmp_path).lines())[-1]
+
+
 def test_json_that_is_no_table_is_not_used(tmp_path, drafted, events):
     (tmp_path / "metadata.json").write_text('{\n  "made": "today"\n}\n')
     drafted({"log.csv": events})

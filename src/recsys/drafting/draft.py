@@ -61,13 +61,14 @@ def draft(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Draft:
-    """Which table is what; ``others`` are left out."""
+    """Which table is what; ``others`` are left out, of which some may tell what was ``shown``."""
 
     folder: Path
     interactions: Table
     users: Table | None
     items: Table | None
     others: Sequence[str]
+    shown: Sequence[Table]
 
     @classmethod
     def of(cls, folder: Path, tables: Sequence[Table], others: Sequence[str]) -> Self:
@@ -82,8 +83,9 @@ class _Draft:
         left = [each for each in tables if each not in pairs]
         users = _entities(left, USERS)
         items = _entities([each for each in left if each is not users], ITEMS)
-        unused = [each.file for each in tables if each not in (met, users, items)]
-        return cls(folder, met, users, items, [*others, *unused])
+        unused = [each for each in tables if each not in (met, users, items)]
+        shown = [each for each in unused if _places(each, met)]
+        return cls(folder, met, users, items, [*others, *(each.file for each in unused)], shown)
 
     def lines(self) -> Iterator[str]:
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", self.folder.resolve().name).strip("-.") or "my-data"
@@ -188,6 +190,9 @@ class _Draft:
             yield f"  # Not used: {_listed(left)}"
         if self._clicks:
             yield f"  positive: {next(iter(self._clicks))} == 1  # rows where it is 0 were shown, not taken?"
+        for shown in self.shown:
+            yield "  # Was it on show to who was there? What they did not take of it is an impression then:"
+            yield from (f"  # {line}" for line in _impressions(shown, table))
 
     @cached_property
     def _clicks(self) -> dict[str, Column]:
@@ -218,6 +223,22 @@ class _Draft:
             pairs = pairs[numbers(clicked.cells)[0] == 1]
         again = float(pairs.duplicated().mean()) if len(pairs) else 0.0
         yield f"seen_items_return: {str(again > RETURNS).lower()}  # they do in {again:.0%} of the rows?"
+
+
+def _impressions(table: Table, met: Table) -> Iterator[str]:
+    item, *places = _places(table, met)
+    yield "impressions:"
+    yield from _file(table)
+    yield f"  item_id: {quoted(item)}"
+    yield f"  at: [{', '.join(map(quoted, places))}]"
+
+
+def _places(table: Table, met: Table) -> list[str]:
+    """Its column of items, and those that tell where and when, as of who ``met`` what; else nothing."""
+    item, roles = table.id_of(ITEMS), (met.id_of(USERS), met.id_of(ITEMS), _moment(met))
+    own = {each.name for each in table.columns if each is not item}
+    places = [each.name for each in met.columns if each.name in own and each not in roles]
+    return [item.name, *places] if item is not None and places else []
 
 
 def _entity(
