@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recsys.data.report import DataError
@@ -66,6 +66,7 @@ def test_at_most_so_many_users_are_asked_and_those_as_before(rows, split, name, 
 
 
 @given(rows=some, split=splits, name=st.sampled_from(FOLDS))
+@example(rows=[(0, 0, 4), *[(1, 0, 3)] * 4], split=LeaveLastOut(), name="late")  # all but one of one moment
 @settings(deadline=None)
 def test_no_request_knows_what_comes_after_it(rows, split, name):
     try:

@@ -157,8 +157,9 @@ class LeaveLastOut(Split):
 
         Where all is of one moment, for nobody knows when, it is the one after.
         """
-        if past.timestamp[0] == future.timestamp[-1]:
-            return np.full(len(users), past.timestamp[0] + 1)
+        first = past.timestamp[0]
+        if first == past.timestamp[-1] and (future.timestamp == first).all():
+            return np.full(len(users), first + 1)
         return np.asarray(_first(future)[users])
 
 
