@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
 GIGABYTE = 1e9
 PER_ITEM = 100
 """Events of a run in which all grows together."""
+SOURCES = ("memory", "shards")
 
 
 def stages() -> str:
@@ -82,21 +84,10 @@ def processes() -> str:
     """Models that one process has trained, and two; what became of a training of which one was killed."""
     report = read_json(BENCHMARKS / "processes.json")
     runs = pd.DataFrame(report["runs"])
-    rows = []
-    for (model, metric), own in runs.groupby(["model", "metric"], sort=False):
-        by = own.pivot_table(index="seed", columns="processes", values="value")
+    rows = _compared(runs, "processes")
+    for row, (_, own) in zip(rows, runs.groupby(["model", "metric"], sort=False), strict=True):
         took = own.groupby("processes")["seconds"].median()
-        apart = by[2] - by[1]
-        noise = np.sqrt((by.var() / len(by)).sum())
-        cells = [f"{by[n].mean():.4f} (± {by[n].std():.4f})" for n in (1, 2)]
-        rows.append(
-            [
-                f"{model}, {metric}",
-                *cells,
-                f"{apart.mean():+.4f} (± {noise:.4f})",
-                *(f"{took[n]:,.0f}" for n in (1, 2)),
-            ]
-        )
+        row += [f"{took[n]:,.0f}" for n in (1, 2)]
     names = ["model", "1 process", "2 processes", "difference", "1 process, s", "2 processes, s"]
     same = report["killed"]["same_curve"] and report["killed"]["same_numbers"]
     ended = "the same curve and the same numbers, to the last digit" if same else "**other numbers**"
@@ -108,4 +99,60 @@ def processes() -> str:
     return f"{table(names, rows)}\n\n{told}"
 
 
-SCALE: Mapping[str, Callable[[], str]] = {"stages": stages, "scale-serving": serving, "processes": processes}
+def _compared(runs: pd.DataFrame, by: str) -> list[list[str]]:
+    """A row for each model and metric: by the two values of a column, and what lies between them."""
+    rows = []
+    for (model, metric), own in runs.groupby(["model", "metric"], sort=False):
+        values = own.pivot_table(index="seed", columns=by, values="value")
+        one, other = values.columns
+        apart, noise = (values[other] - values[one]).mean(), np.sqrt((values.var() / len(values)).sum())
+        cells = [f"{values[each].mean():.4f} (± {values[each].std():.4f})" for each in (one, other)]
+        rows.append([f"{model}, {metric}", *cells, f"{apart:+.4f} (± {noise:.4f})"])
+    return rows
+
+
+def shards() -> str:
+    """Training from memory beside training from shards: what it takes, and what is learned."""
+    report = read_json(BENCHMARKS / "shards.json")
+    grown = pd.DataFrame(report["grown"]).set_index(["events", "source"]).sort_index()
+    rows = [
+        [
+            f"{events / 1e6:g} M",
+            *(f"{grown.loc[(events, source), 'peak_bytes'] / GIGABYTE:.2f}" for source in SOURCES),
+            *(f"{grown.loc[(events, source), 'seconds']:,.0f}" for source in SOURCES),
+            *(f"{grown.loc[(events, source), 'recall']:.3f}" for source in SOURCES),
+        ]
+        for events in grown.index.unique("events")
+    ]
+    names = [f"{what}, {source}" for what in ("GB", "seconds", "recall_at_100") for source in SOURCES]
+    slopes = [_slope(grown.xs(source, level="source")) for source in SOURCES]
+    told = (
+        f"A further event takes {slopes[0]:.0f} bytes when all is in memory, and {slopes[1]:.0f} with "
+        "shards, with its share of a user and an item."
+    )
+    return f"{table(['events', *names], rows)}\n\n{told}\n\n{_learned(report['learned'])}"
+
+
+def _slope(own: pd.DataFrame) -> float:
+    """Bytes an event from the smallest size to the largest."""
+    first, last = own.iloc[0], own.iloc[-1]
+    return float((last["peak_bytes"] - first["peak_bytes"]) / (last.name - first.name))
+
+
+def _learned(report: Mapping[str, Any]) -> str:
+    """What models find that have learned from the one and from the other."""
+    runs = pd.DataFrame(report["runs"])
+    told = (
+        f"MovieLens-1M, {report['split']}, fold *valid*, {report['shards']} shards: means of "
+        f"{runs['seed'].nunique()} seeds and their standard deviation, the difference with its standard "
+        "error."
+    )
+    return f"{table(['model', *SOURCES, 'difference'], _compared(runs, 'source'))}\n\n{told}"
+
+
+SCALE: Mapping[str, Callable[[], str]] = {
+    "stages": stages,
+    "scale-serving": serving,
+    "processes": processes,
+    "shards": shards,
+}

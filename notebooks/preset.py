@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from recsys.parameters import overridden
+from recsys.release import REVISION, code_revision
 
 PARAMS = Path("params.yaml")
 MADE = {"artifacts", "data", "reports", "dvc.lock", ".dvc"}
@@ -40,6 +41,7 @@ def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
         params["data"]["dataset"] = str(own.resolve())
         _depend(folder / "dvc.yaml", own.resolve())
     (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+    (folder / REVISION).write_text(code_revision(Path()) + "\n")
     (folder / ".gitignore").write_text("*\n")
     # Not a git repository of its own.
     for option, value in (("core.no_scm", "true"), ("cache.dir", str(cache.resolve()))):

@@ -271,5 +271,10 @@ def test_modified_code_is_dirty(checkout):
     assert code_revision(checkout) == git(checkout, "rev-parse", "HEAD") + "-dirty"
 
 
+def test_a_copy_that_git_does_not_know_has_the_revision_that_it_was_made_of(tmp_path):
+    (tmp_path / "REVISION").write_text("abc-dirty\n")
+    assert code_revision(tmp_path) == "abc-dirty"
+
+
 def test_outside_git_the_revision_is_unknown(tmp_path):
     assert code_revision(tmp_path) == "unknown"

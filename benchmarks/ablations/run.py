@@ -46,6 +46,8 @@ REPORT = Path("reports/benchmarks/ablations.json")
 DRAWN = Path("reports/notebooks/ablations.ipynb")
 SPLITS = ("global_time", "leave_last_out")
 WHOLE = "whole"
+NO_PARAMETERS = ("popular_days", "shards")
+"""Of the section of the towers: what is not said to `TwoTowerRecall`."""
 METRICS = "ndcg_at_10", "recall_at_100"
 Params = Mapping[str, Any]
 PerUser = dict[str, np.ndarray]
@@ -270,7 +272,7 @@ class TowerAblations:
     def measured(self, *, entities: tuple[str, ...] | None = None, **changed: Any) -> PerUser:
         """Metrics by user of its list of 300, ``changed`` being of its parameters."""
         told = {**self.bench.of_stage("two_tower"), **changed}
-        told.pop("popular_days")
+        told = {name: each for name, each in told.items() if name not in NO_PARAMETERS}
         judge, attributes, starts = self.bench.judge, self.bench.attributes, told.pop("item2vec")
         if entities is not None:
             attributes = replace(

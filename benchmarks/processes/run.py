@@ -45,7 +45,7 @@ REPORT = Path("reports/benchmarks/processes.json")
 PROCESSES = (1, 2)
 TITLE = "Is a model that processes share another one?"
 METRICS = ("recall_at_100", "ndcg_at_10")
-NO_PARAMETERS = ("item2vec", "popular_days", "at", "threads", "processes")
+NO_PARAMETERS = ("item2vec", "popular_days", "at", "shards", "threads", "processes")
 """Of the section of the towers: what is not said to `TwoTowerRecall`, or here."""
 
 

@@ -33,6 +33,8 @@ SCHEMA_VERSION = 1
 UNKNOWN = "unknown"
 CODE = ("src", "notebooks", "params.yaml", "dvc.yaml")
 """What a release's content is computed by; a commit of docs does not make another revision."""
+REVISION = "REVISION"
+"""A file with the revision of sources that are a copy, of which git knows nothing."""
 ID_LENGTH = 12
 
 
@@ -220,8 +222,10 @@ def live_release(into: Path) -> Release:
 def code_revision(root: Path) -> str:
     """Last commit of what computes a release, below ``root``; ``-dirty`` where that is modified since.
 
-    "unknown" outside git, or where nothing of it was ever committed.
+    A copy has what its file `REVISION` says; "unknown" outside git, or where nothing was ever committed.
     """
+    if (told := root / REVISION).is_file():
+        return told.read_text().strip()
     revision = _git(root, "log", "-1", "--format=%H")
     if not revision:
         return UNKNOWN

@@ -142,9 +142,29 @@ class Interactions:
         return np.argsort(self.user_idx, kind="stable")
 
     @cached_property
+    def user_counts(self) -> np.ndarray:
+        """How many rows each user has, (n_users,) int64."""
+        return np.bincount(self.user_idx, minlength=self.n_users)
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """How many rows each item has, (n_items,) int64."""
+        return np.bincount(self.item_idx, minlength=self.n_items)
+
+    @cached_property
     def offsets(self) -> np.ndarray:
         """User ``u`` has ``by_user[offsets[u]:offsets[u + 1]]``."""
-        return np.concatenate([[0], np.bincount(self.user_idx, minlength=self.n_users).cumsum()])
+        return np.concatenate([[0], self.user_counts.cumsum()])
+
+    @property
+    def newest(self) -> int:
+        """The last moment, in seconds; 0 where there is no row."""
+        return int(self.timestamp.max(initial=0))
+
+    @property
+    def some(self) -> Interactions:
+        """What tells ranges and words of all: itself, where all is in memory."""
+        return self
 
     def bare(self) -> Interactions:
         """Who met what and when, without all that was told besides."""
@@ -181,7 +201,7 @@ class Interactions:
         first = np.full(self.n_items, np.iinfo(np.int64).max)
         np.minimum.at(first, self.item_idx, self.timestamp)
         # Counted back from the newest event, never from today: a rerun must agree.
-        return np.asarray(first > self.timestamp.max(initial=0) - days * DAY)
+        return np.asarray(first > self.newest - days * DAY)
 
     @property
     def pairs(self) -> np.ndarray:

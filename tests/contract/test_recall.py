@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.catalogue import Catalogue
+from recsys.data.shards import streamed
 from recsys.metrics import hits_of, recall_at_k
 from recsys.recall import CHANNELS, channel
 from recsys.types import DAY, PAD, Interactions, Recall, Requests
@@ -239,14 +240,20 @@ def test_finds_it_too_where_items_are_so_many_that_a_step_changes_few_of_them(na
     assert share_found_of_what_was_held_out(name) >= 0.3
 
 
-def share_found_of_what_was_held_out(name: str) -> float:
+@pytest.mark.parametrize("name", ["two_tower", "youtube_dnn", "mind", "sequence"])
+def test_finds_it_too_where_it_learns_from_shards(name: str):
+    assert share_found_of_what_was_held_out(name, shards=3) >= 0.3
+
+
+def share_found_of_what_was_held_out(name: str, shards: int = 0) -> float:
     left = TRAIN.offsets[1:] - 1
     held = TRAIN.by_user[left[:STRANGER]]
     past = TRAIN[np.setdiff1d(np.arange(len(TRAIN)), held)]
     future = TRAIN[held]
     relevant = np.sort(future.user_idx.astype(np.int64) * N_ITEMS + future.item_idx)
     users = np.arange(STRANGER)
-    found = new(name).fit(past).recall(requests(users, past), k=10)
+    with streamed(past, shards) as train:
+        found = new(name).fit(train).recall(requests(users, past), k=10)
     hits = hits_of(found.items, users, relevant, N_ITEMS)
     return float(recall_at_k(hits, np.ones(STRANGER), 10).mean())
 

@@ -8,6 +8,7 @@ import yaml
 
 from recsys.parameters import overridden
 from recsys.recall import CHANNELS
+from recsys.release import code_revision
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("preset", ROOT / "notebooks/preset.py")
@@ -35,6 +36,17 @@ def test_the_copy_has_the_sources_and_leaves_the_artifacts(repository, monkeypat
     assert yaml.safe_load(Path(".sample/params.yaml").read_text())["cf"] == {"top": 1, "days": 7}
     assert not Path(".sample/artifacts").exists()
     assert Path("artifacts/model").read_text() == "the full one"
+
+
+def test_a_release_of_the_copy_has_the_revision_of_the_sources(repository, monkeypatch):
+    Path("params.sample.yaml").write_text("{}\n")
+    subprocess.run(["git", "add", "params.yaml"], check=True)
+    named = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run(["git", *named, "commit", "-qm", "params"], check=True)
+    monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
+    preset.main()
+    # The copy's own parameters differ, and dvc.yaml here was never committed.
+    assert code_revision(Path(".sample")) == code_revision(Path()) != "unknown"
 
 
 def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch):

@@ -11,6 +11,7 @@ from recsys.data.dataset import Dataset
 from recsys.features.attributes import Attributes
 from recsys.recall import tower_training
 from recsys.recall.two_tower import TwoTowerRecall
+from recsys.train import Batches
 from recsys.types import DAY, PAD, Interactions, Requests, WarmStart
 
 SMALL = {"embedding_dim": 8, "history_length": 5, "batch_size": 64, "uniform_negatives": 16, "threads": 1}
@@ -31,9 +32,8 @@ def channel(attributes: Attributes, past: Interactions) -> TwoTowerRecall:
     return TwoTowerRecall(attributes=attributes, held_back=0.5, held_back_items=3, **SMALL).fit(past)
 
 
-def examples(channel: TwoTowerRecall, past: Interactions) -> tower_training.Examples:
-    inputs = channel.inputs_
-    return tower_training.Examples(channel, inputs, inputs.of_requests, past, np.arange(len(past)))
+def examples(channel: TwoTowerRecall, past: Interactions) -> Batches:
+    return tower_training.examples(channel, channel.inputs_, channel.inputs_.of_requests, past)
 
 
 def ask(past: Interactions, users: np.ndarray | None = None) -> Requests:

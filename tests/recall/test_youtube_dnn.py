@@ -11,7 +11,7 @@ from recsys.data.dataset import Dataset
 from recsys.features.attributes import Attributes
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
 from recsys.recall import youtube_dnn_training
-from recsys.recall.tower_training import Examples
+from recsys.recall.tower_training import examples
 from recsys.recall.youtube_dnn import EXAMPLE_AGE, YoutubeDnnRecall
 from recsys.types import DAY, PAD, Interactions, Requests
 
@@ -97,7 +97,7 @@ def test_ten_negatives_train_too_and_otherwise(attributes, past, channel):
 
 
 def test_what_comes_after_an_example_has_no_part_in_it(channel, past):
-    batches = Examples(channel, channel.inputs_, channel.of_requests, past, np.arange(len(past)))
+    batches = examples(channel, channel.inputs_, channel.of_requests, past)
     for batch in map(batches(0), range(len(batches))):
         own = batch["item_rows"][: len(batch[HISTORY_IDS]), None]
         assert not (batch[HISTORY_IDS] == own).any()  # each item is met once, so never before itself

@@ -238,10 +238,10 @@ def _described(recommender: Path) -> tuple[str, int]:
 
     try:
         spec = FeatureSpec.from_json(read_json(recommender / "ranker" / "spec.json"))
-        newest = Interactions.load(recommender / "past.npz").timestamp.max(initial=0)
+        newest = Interactions.load(recommender / "past.npz").newest
     except (KeyError, TypeError, ValueError) as error:
         raise ReleaseError(f"{recommender}: is not a recommender of this version ({error!r})") from error
-    return spec.fingerprint, int(newest)
+    return spec.fingerprint, newest
 
 
 def _listed(manifest: Manifest, answers: bool) -> list[str]:

@@ -28,7 +28,7 @@ GAPS: Mapping[str, float] = {
 def seconds_since_previous(interactions: Interactions) -> np.ndarray:
     """Seconds from the same user's previous interaction, (n,) float64; NaN for a user's first."""
     times = interactions.timestamp[interactions.by_user].astype(np.float64)
-    first = interactions.offsets[:-1][np.diff(interactions.offsets) > 0]
+    first = interactions.offsets[:-1][interactions.user_counts > 0]
     gaps = np.diff(times, prepend=np.nan)
     gaps[first] = np.nan
     in_time = np.empty(len(interactions))
@@ -83,7 +83,7 @@ def activity_by_segment(dataset: Dataset, most: int = 10) -> dict[str, dict[str,
 
     Attributes of numbers, of labels, and of one or more than ``most`` values are left out.
     """
-    met = np.bincount(dataset.interactions.user_idx, minlength=len(dataset.users))
+    met = dataset.interactions.user_counts
     segments = {}
     for attribute in dataset.spec.attributes("user"):
         values = dataset.users[attribute.name]
@@ -107,7 +107,7 @@ def fold_counts(dataset: Dataset) -> pd.DataFrame:
 
 def _fold(dataset: Dataset, split: str, name: FoldName) -> dict[str, Any]:
     fold = dataset.fold(split, name)
-    met = np.bincount(fold.past.item_idx, minlength=fold.past.n_items) > 0
+    met = fold.past.item_counts > 0
     return {
         SPLIT: split,
         "fold": name,

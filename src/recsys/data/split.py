@@ -34,7 +34,7 @@ class Fold:
     @cached_property
     def hot(self) -> np.ndarray:
         """Which of ``users`` have a past, (n,) bool; the others are cold at this moment."""
-        return np.asarray(np.diff(self.past.offsets)[self.users] > 0)
+        return np.asarray(self.past.user_counts[self.users] > 0)
 
     @cached_property
     def tied(self) -> np.ndarray:
@@ -149,7 +149,7 @@ class LeaveLastOut(Split):
         place[interactions.by_user] = np.arange(len(interactions))
         after = interactions.offsets[1:][interactions.user_idx] - 1 - place
         parts = np.where(after == 0, 3, np.where(after == 1, 2, np.where(after < 2 + self.late, 1, 0)))
-        enough = np.diff(interactions.offsets) > 2 + self.late
+        enough = interactions.user_counts > 2 + self.late
         return np.where(enough[interactions.user_idx], parts, 0).astype(np.int8)
 
     def moments(self, past: Interactions, future: Interactions, users: np.ndarray) -> np.ndarray:

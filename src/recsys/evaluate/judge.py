@@ -71,7 +71,7 @@ class Judge:
         """
         moment = dataset.fold(split, fold)
         rows = np.flatnonzero(~moment.hot if cold else moment.hot)
-        popularity = np.bincount(moment.past.item_idx, minlength=moment.past.n_items)
+        popularity = moment.past.item_counts
         relevant = relevant_keys(moment)
         n_relevant = np.bincount(relevant // moment.past.n_items, minlength=moment.past.n_users)
         return cls(

@@ -19,7 +19,7 @@ def slices(dataset: Dataset, fold: Fold, rows: np.ndarray) -> dict[str, np.ndarr
     holds all of them is no slice.
     """
     users = fold.users[rows]
-    masks = _activity(np.diff(fold.past.offsets)[users])
+    masks = _activity(fold.past.user_counts[users])
     for attribute in dataset.spec.attributes("user"):
         if isinstance(attribute, Attribute) and attribute.kind == "category":
             values = dataset.users[attribute.name].to_numpy(dtype=object)[users]

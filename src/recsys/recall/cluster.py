@@ -53,7 +53,7 @@ class ClusterRecall:
         if len(self.item_vectors) != train.n_items:
             raise ValueError(f"{len(self.item_vectors)} item vectors for {train.n_items} items")
         self.vectors_ = unit(self.item_vectors.astype(np.float32))
-        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        met = train.item_counts > 0
         items = np.flatnonzero(met & self.vectors_.any(axis=1))
         self.vectors_[~met] = 0
         self.profile_ = Profile.fit(train, self.history_length, self.decay, self.value_power)

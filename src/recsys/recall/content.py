@@ -46,7 +46,7 @@ class ContentRecall:
     def fit(self, train: Interactions) -> Self:
         if self.catalogue is None:
             raise ValueError("content: needs the catalogue, of which it reads titles and categories")
-        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        met = train.item_counts > 0
         profile = Profile.fit(train, self.history_length, self.decay, self.value_power)
         self.space_ = ItemSpace.of(self._vectors(self.catalogue, met), profile)
         return self

@@ -51,7 +51,7 @@ def train(
         return sampled_softmax(users, items, rows, temperature=1.0, log_q=batch.get(LOG_Q))
 
     inputs = TowerInputs.fit(interactions, channel.attributes, channel.history_length)
-    users = np.bincount(interactions.user_idx, minlength=interactions.n_users) > 0
+    users = interactions.user_counts > 0
     spec = inputs.spec
     with reproducible(channel.seed, channel.threads):
         network = FactorizationMachine(
@@ -81,7 +81,7 @@ class Examples(tower_training.Examples):
     """Batches as the towers have them, with who asks and what their last items count."""
 
     def __init__(self, channel: FmRecall, inputs: TowerInputs, train: Interactions) -> None:
-        super().__init__(channel, inputs, inputs.of_requests, train, np.arange(len(train)))
+        super().__init__(channel, inputs, inputs.of_requests, train, train.item_counts / len(train))
         self.decay = np.float32(channel.history_decay)
 
     def _batch(self, places: np.ndarray, rng: np.random.Generator) -> Batch:

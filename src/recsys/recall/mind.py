@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -25,7 +25,10 @@ from recsys.inference import (
 from recsys.recall.seen import best_unseen, in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import HistoryWeights, pooled, unit
-from recsys.types import Candidates, Interactions, Requests
+from recsys.types import Candidates, Requests
+
+if TYPE_CHECKING:
+    from recsys.data.shards import Train
 
 TINY = np.float32(1e-9)
 """`recsys.nn.mind.TINY`."""
@@ -66,7 +69,7 @@ class MindRecall:
     threads: int = 1
     processes: int = 1
 
-    def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
+    def fit(self, train: Train, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train on ``train``; ``log_`` has one row an epoch: its loss, and what ``validate`` says then."""
         # Here, because recall needs no torch.
         from recsys.recall import mind_training

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from recsys.data.shards import Train
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
 from recsys.inference import Weights
 from recsys.nn.embedding import GroupedEmbedding
@@ -14,7 +15,6 @@ from recsys.nn.losses import sampled_softmax
 from recsys.nn.mind import Mind, label_aware
 from recsys.recall.tower_training import ITEM_ROWS, LOG_Q, learned
 from recsys.train import Batch, reproducible
-from recsys.types import Interactions
 
 if TYPE_CHECKING:
     from recsys.recall.mind import MindRecall
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def train(
     channel: MindRecall,
-    interactions: Interactions,
+    interactions: Train,
     validate: Callable[[Weights], Mapping[str, float]],
 ) -> tuple[Weights, list[dict[str, float]]]:
     """Train the network: its weights, and a row an epoch with what ``validate`` says of them."""

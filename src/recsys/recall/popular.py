@@ -41,8 +41,7 @@ class PopularRecall:
             told = range(self.segments.max(initial=-1) + 1)
             inside = chain(inside, (own == segment for segment in told))
         # Counted back from the newest event, never from today: a rerun must agree.
-        newest = train.timestamp.max(initial=0)
-        recent = train.timestamp > newest - self.days * DAY if self.days else every
+        recent = train.timestamp > train.newest - self.days * DAY if self.days else every
         lists = [_counted(train, those, those & recent) for those in inside]
         self.items_, self.scores_ = (np.stack(each) for each in zip(*lists, strict=True))
         return self

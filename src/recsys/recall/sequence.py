@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from recsys.recall.ann import Kind, Search
 from recsys.recall.seen import in_blocks
 from recsys.recall.sequence_encoder import SequenceEncoder
 from recsys.recall.sequence_inputs import SequenceInputs
-from recsys.types import Candidates, Interactions, Requests
+from recsys.types import Candidates, Requests
+
+if TYPE_CHECKING:
+    from recsys.data.shards import Train
 
 WEIGHTS = "weights.safetensors"
 
@@ -57,7 +60,7 @@ class SequenceRecall:
     threads: int = 1
     processes: int = 1
 
-    def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
+    def fit(self, train: Train, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train on ``train``; ``log_`` has one row an epoch: its loss, and what ``validate`` says then."""
         # Here, because recall needs no torch.
         from recsys.recall import sequence_training

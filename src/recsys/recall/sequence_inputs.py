@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from recsys.artifacts import fingerprint, read_arrays, read_json, write_arrays, write_json
 from recsys.features.gaps import NO_GAP, gap_buckets
 from recsys.features.history import YEAR_LOG, HistoryEncoder
-from recsys.types import DAY, Interactions, Requests
+from recsys.types import DAY, Requests
+
+if TYPE_CHECKING:
+    from recsys.data.shards import Train
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,9 @@ class SequenceInputs:
     rows: np.ndarray
 
     @classmethod
-    def fit(cls, train: Interactions, length: int) -> Self:
-        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
-        rows = np.where(met, np.arange(1, train.n_items + 1), 0)
-        return cls(HistoryEncoder.fit(train, length), int(train.timestamp.max(initial=0)), rows)
+    def fit(cls, train: Train, length: int) -> Self:
+        rows = np.where(train.item_counts > 0, np.arange(1, train.n_items + 1), 0)
+        return cls(HistoryEncoder.fit(train.some, length), train.newest, rows)
 
     @property
     def fingerprint(self) -> str:

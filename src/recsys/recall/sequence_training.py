@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.data.shards import Train
 from recsys.features.gaps import NO_GAP, gap_buckets
 from recsys.inference import Weights
 from recsys.nn.losses import full_softmax
 from recsys.nn.sequence import NextItem
-from recsys.train import Batch, fit, one_cycle, reproducible, weights_of
+from recsys.train import Batch, Batches, batches, fit, one_cycle, reproducible, weights_of
 from recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ ASKED, OWN = "asked", "own"
 
 def train(
     channel: SequenceRecall,
-    interactions: Interactions,
+    interactions: Train,
     validate: Callable[[Weights], Mapping[str, float]],
 ) -> tuple[Weights, list[dict[str, float]]]:
     """Train the network: its weights, and a row an epoch with what ``validate`` says of them."""
@@ -43,7 +44,7 @@ def train(
 
     log = fit(
         network,
-        Windows(channel, interactions),
+        windows(channel, interactions),
         loss,
         epochs=channel.epochs,
         learning_rate=channel.learning_rate,
@@ -69,6 +70,30 @@ def build(channel: SequenceRecall) -> NextItem:
     )
 
 
+def windows(channel: SequenceRecall, train: Train) -> Batches:
+    """`Windows` of ``train``, all of it in memory or a shard at a time."""
+
+    def made(part: Interactions, key: tuple[int, ...]) -> Windows:
+        return Windows(channel, part, key)
+
+    return batches(train, made, lambda rows: _batches_in(channel, rows), channel.seed)
+
+
+def _batches_in(channel: SequenceRecall, rows: int) -> int:
+    """How many batches of windows so many interactions make."""
+    return -(-_windows_in(channel, rows) // _at_once(channel))
+
+
+def _windows_in(channel: SequenceRecall, rows: int) -> int:
+    """Whole windows; one where there is less."""
+    return max(rows // channel.history_length, min(rows, 1))
+
+
+def _at_once(channel: SequenceRecall) -> int:
+    """Windows in a batch of one process."""
+    return max(channel.batch_size // channel.history_length // channel.processes, 1)
+
+
 class Windows:
     """Batches of windows, cut from all users' histories one after the other, in an order drawn each epoch.
 
@@ -76,27 +101,26 @@ class Windows:
     epochs histories are cut anywhere.
     """
 
-    def __init__(self, channel: SequenceRecall, train: Interactions) -> None:
+    def __init__(self, channel: SequenceRecall, train: Interactions, key: tuple[int, ...] = ()) -> None:
         self.channel = channel
         self.train = train
         self.rows = channel.inputs_.rows[train.item_idx]
         self.values = channel.inputs_.scaled(train.value)
         self.length = channel.history_length
-        self.n_windows = max(len(train) // self.length, 1)
-        self.at_once = max(channel.batch_size // self.length // channel.processes, 1)
+        self.seed = (channel.seed, *key)
 
     def __len__(self) -> int:
-        return -(-self.n_windows // self.at_once)
+        return _batches_in(self.channel, len(self.train))
 
     def __call__(self, epoch: int) -> Callable[[int], Batch]:
-        seed, size = self.channel.seed, self.at_once
-        rng = np.random.default_rng([seed, epoch])
+        seed, size = self.seed, _at_once(self.channel)
+        rng = np.random.default_rng([*seed, epoch])
         stream = self._stream(rng)
-        drawn = rng.permutation(self.n_windows)
+        drawn = rng.permutation(_windows_in(self.channel, len(self.train)))
 
         def batch(number: int) -> Batch:
             windows = drawn[number * size : (number + 1) * size, None] * self.length + np.arange(self.length)
-            made = self._batch(stream, windows, np.random.default_rng([seed, epoch, number]))
+            made = self._batch(stream, windows, np.random.default_rng([*seed, epoch, number]))
             return {name: torch.from_numpy(each) for name, each in made.items()}
 
         return batch

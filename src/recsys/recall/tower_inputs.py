@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from recsys.features.history import HISTORY_IDS, HistoryEncoder
 from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.features.values import Frame
 from recsys.types import PAD, Interactions, Requests
+
+if TYPE_CHECKING:
+    from recsys.data.shards import Train
 
 Arrays = Mapping[str, np.ndarray]
 ROWS = "rows"
@@ -38,14 +41,17 @@ class TowerInputs:
     @classmethod
     def fit(
         cls,
-        train: Interactions,
+        train: Train,
         attributes: Attributes | None,
         history_length: int,
         buckets: int | None = None,
     ) -> Self:
-        """Fit on the users, items and moments of ``train`` alone; encode all that ``attributes`` hold."""
-        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
-        history = HistoryEncoder.fit(train, history_length)
+        """Fit on the users, items and moments of ``train`` alone; encode all that ``attributes`` hold.
+
+        Moments, values and context of shards are told by one of them.
+        """
+        met, some = train.item_counts > 0, train.some
+        history = HistoryEncoder.fit(some, history_length)
         own = np.arange(train.n_items)
         if buckets is not None:
             own = np.random.default_rng(buckets).integers(buckets, size=train.n_items)
@@ -53,9 +59,9 @@ class TowerInputs:
         if attributes is None:
             return cls(history, FeatureSpec(()), {}, {}, rows)
         frames: dict[str, Frame] = {
-            "user": attributes.users.iloc[np.unique(train.user_idx)],
+            "user": attributes.users.iloc[np.flatnonzero(train.user_counts)],
             "item": attributes.items.iloc[np.flatnonzero(met)],
-            REQUEST: {TIMESTAMP: train.timestamp, **train.context},
+            REQUEST: {TIMESTAMP: some.timestamp, **some.context},
         }
         spec = FeatureSpec.fit(frames, attributes.columns)
         users, items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
@@ -63,7 +69,7 @@ class TowerInputs:
 
     def refreshed(self, train: Interactions, attributes: Attributes | None) -> Self:
         """The same encoders for the users and items of today, of which ``train`` may have met more."""
-        met = np.bincount(train.item_idx, minlength=train.n_items) > 0
+        met = train.item_counts > 0
         rows = np.where(met, np.arange(1, train.n_items + 1), 0)
         if attributes is None:
             return replace(self, rows=rows)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.data.shards import Train
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
 from recsys.features.spec import FeatureSpec
 from recsys.inference import Arrays, Weights
@@ -18,7 +19,7 @@ from recsys.nn.losses import sampled_softmax
 from recsys.nn.pooling import HistoryPooling
 from recsys.nn.towers import ItemTower, TwoTower, UserTower, id_embedding
 from recsys.recall.tower_inputs import TowerInputs
-from recsys.train import Batch, fit, load_weights, one_cycle, reproducible, weights_of
+from recsys.train import Batch, Batches, batches, fit, load_weights, one_cycle, reproducible, weights_of
 from recsys.types import Histories, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ Trained = tuple[Weights, np.ndarray]
 
 def train(
     channel: TwoTowerRecall,
-    interactions: Interactions,
+    interactions: Train,
     validate: Callable[[Trained], Mapping[str, float]],
     start: WarmStart[TwoTowerRecall] | None,
 ) -> tuple[Trained, list[dict[str, float]]]:
@@ -52,10 +53,10 @@ def train(
         _start_from(network, channel.id_vectors)
     if start is not None:
         _take_over(network, start)
-    rows = np.arange(len(interactions)) if start is None else start.rows
+    rows = None if start is None else start.rows
     log = fit(
         network,
-        Examples(channel, channel.inputs_, channel.inputs_.of_requests, interactions, rows),
+        examples(channel, channel.inputs_, channel.inputs_.of_requests, interactions, rows),
         loss,
         epochs=channel.epochs,
         learning_rate=channel.learning_rate,
@@ -73,14 +74,14 @@ def learned(
     channel: MindRecall | YoutubeDnnRecall,
     network: nn.Module,
     read: Callable[[Requests], Arrays],
-    interactions: Interactions,
+    interactions: Train,
     loss: Callable[[nn.Module, Batch], Tensor],
     validate: Callable[[Weights], Mapping[str, float]],
 ) -> tuple[Weights, list[dict[str, float]]]:
     """Fit ``network`` on all of ``interactions``: its weights, and a row an epoch with ``validate``'s."""
     log = fit(
         network,
-        Examples(channel, channel.inputs_, read, interactions, np.arange(len(interactions))),
+        examples(channel, channel.inputs_, read, interactions),
         loss,
         epochs=channel.epochs,
         learning_rate=channel.learning_rate,
@@ -150,10 +151,32 @@ class Draws(Protocol):
     seed: int
 
 
-class Examples:
-    """Batches of ``rows`` of train, shuffled anew each epoch; each is a request and the item that was met.
+def examples(
+    draws: Draws,
+    inputs: TowerInputs,
+    read: Callable[[Requests], Arrays],
+    train: Train,
+    rows: np.ndarray | None = None,
+) -> Batches:
+    """`Examples` of ``train``, which all are in memory or a shard at a time."""
+    share = train.item_counts / len(train)
 
-    ``read`` encodes what the user's side reads of requests, ``inputs`` what the item's side reads.
+    def made(part: Interactions, key: tuple[int, ...]) -> Examples:
+        return Examples(draws, inputs, read, part, share, rows, key)
+
+    return batches(train, made, lambda n: -(-n // _at_once(draws)), draws.seed)
+
+
+def _at_once(draws: Draws) -> int:
+    """Examples in a batch of one process."""
+    return -(-draws.batch_size // draws.processes)
+
+
+class Examples:
+    """Batches of train or ``rows`` of it, shuffled anew each epoch: requests and the item that each met.
+
+    ``read`` encodes what the user's side reads of requests, ``inputs`` what the item's side reads. ``share``
+    (n_items,) is each item's of all that train has met.
     """
 
     def __init__(
@@ -162,28 +185,31 @@ class Examples:
         inputs: TowerInputs,
         read: Callable[[Requests], Arrays],
         train: Interactions,
-        rows: np.ndarray,
+        share: np.ndarray,
+        rows: np.ndarray | None = None,
+        key: tuple[int, ...] = (),
     ) -> None:
         self.draws = draws
         self.inputs = inputs
         self.read = read
         self.train = train
-        self.rows = rows
-        self.before = train.histories_before(rows)
+        self.rows = np.arange(len(train)) if rows is None else rows
+        self.before = train.histories_before(self.rows)
         self.met = np.flatnonzero(inputs.rows)
-        self.share = np.bincount(train.item_idx, minlength=train.n_items) / len(train)
-        self.batch_size = -(-draws.batch_size // draws.processes)
+        self.share = share
+        self.seed = (draws.seed, *key)
+        self.batch_size = _at_once(draws)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __call__(self, epoch: int) -> Callable[[int], Batch]:
-        seed, size = self.draws.seed, self.batch_size
-        order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
+        seed, size = self.seed, self.batch_size
+        order = np.random.default_rng([*seed, epoch]).permutation(len(self.rows))
 
         def batch(number: int) -> Batch:
             places = order[number * size : (number + 1) * size]
-            return self._batch(places, np.random.default_rng([seed, epoch, number]))
+            return self._batch(places, np.random.default_rng([*seed, epoch, number]))
 
         return batch
 

@@ -19,6 +19,7 @@ from recsys.recall.user_tower import UserTower
 from recsys.types import Candidates, Interactions, Requests, WarmStart
 
 if TYPE_CHECKING:
+    from recsys.data.shards import Train
     from recsys.nn import pooling
 
 WEIGHTS = "weights.safetensors"
@@ -76,7 +77,7 @@ class TwoTowerRecall:
 
     def fit(
         self,
-        train: Interactions,
+        train: Train,
         validate: Callable[[Self], Mapping[str, float]] | None = None,
         start: WarmStart[Self] | None = None,
     ) -> Self:
@@ -92,6 +93,8 @@ class TwoTowerRecall:
 
         if start is None:
             self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length, self.id_buckets)
+        elif not isinstance(train, Interactions):
+            raise ValueError("two_tower: a warm start goes on with what is in memory, not with shards")
         elif self.id_buckets is not None:
             raise ValueError("two_tower: shared rows (id_buckets) cannot be gone on from, only fitted anew")
         else:

@@ -26,9 +26,10 @@ from recsys.inference import (
 from recsys.recall.seen import best_unseen_products, in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import HistoryWeights, pooled, unit
-from recsys.types import DAY, Candidates, Interactions, Requests
+from recsys.types import DAY, Candidates, Requests
 
 if TYPE_CHECKING:
+    from recsys.data.shards import Train
     from recsys.nn.youtube_dnn import Kind
 
 WEIGHTS = "weights.safetensors"
@@ -79,7 +80,7 @@ class YoutubeDnnRecall:
     threads: int = 1
     processes: int = 1
 
-    def fit(self, train: Interactions, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
+    def fit(self, train: Train, validate: Callable[[Self], Mapping[str, float]] | None = None) -> Self:
         """Train on ``train``; ``log_`` has one row an epoch: its loss, and what ``validate`` says then."""
         # Here, because recall needs no torch.
         from recsys.recall import youtube_dnn_training
@@ -88,7 +89,7 @@ class YoutubeDnnRecall:
             return validate(self._use(weights)) if validate is not None else {}
 
         self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length)
-        self.newest_ = int(train.timestamp.max(initial=0))
+        self.newest_ = train.newest
         weights, self.log_ = youtube_dnn_training.train(self, train, validated)
         return self._use(weights)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from recsys.data.shards import Train
 from recsys.features.history import HISTORY_AGE, HISTORY_IDS, HISTORY_VALUE
 from recsys.inference import Weights
 from recsys.nn.embedding import GroupedEmbedding
@@ -16,7 +17,6 @@ from recsys.nn.youtube_dnn import RatedPooling, YoutubeDnn
 from recsys.recall.tower_training import ITEM_ROWS, LOG_Q, learned
 from recsys.recall.youtube_dnn import EXAMPLE_AGE, VALUE_FLOOR
 from recsys.train import Batch, reproducible
-from recsys.types import Interactions
 
 if TYPE_CHECKING:
     from recsys.recall.youtube_dnn import YoutubeDnnRecall
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def train(
     channel: YoutubeDnnRecall,
-    interactions: Interactions,
+    interactions: Train,
     validate: Callable[[Weights], Mapping[str, float]],
 ) -> tuple[Weights, list[dict[str, float]]]:
     """Train the network: its weights, and a row an epoch with what ``validate`` says of them."""

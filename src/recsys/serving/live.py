@@ -106,7 +106,7 @@ class Live:
 
         For some of its own users, of all lengths of history, and for one unknown.
         """
-        lengths = np.diff(self.recommender.past.offsets)
+        lengths = self.recommender.past.user_counts
         rows = np.argsort(lengths)[np.linspace(0, len(lengths) - 1, WARM_UP).astype(int)]
         users = [*self.recommender.catalogue.users.decode(rows).tolist(), ""]
         asks = [Ask(user_id, page=1, explain=True) for user_id in users]

@@ -9,5 +9,6 @@ from recsys.train.loop import (
     reproducible,
     weights_of,
 )
+from recsys.train.streamed import batches
 
-__all__ = ["Batch", "Batches", "fit", "load_weights", "one_cycle", "reproducible", "weights_of"]
+__all__ = ["Batch", "Batches", "batches", "fit", "load_weights", "one_cycle", "reproducible", "weights_of"]
