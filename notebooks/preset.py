@@ -27,8 +27,9 @@ def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
     A data set of one's own is read where it is, and the data stage depends on it. SystemExit where the folder
     holds something else.
     """
-    overrides = yaml.safe_load(Path(f"params.{preset}.yaml").read_text()) if preset else None
-    params = overridden(yaml.safe_load(PARAMS.read_text()), overrides or {})
+    params, named = yaml.safe_load(PARAMS.read_text()), [f"params.{preset}.yaml"] if preset else []
+    for overrides in named:
+        params = overridden(params, yaml.safe_load(Path(overrides).read_text()) or {})
     own = Path(str(params["data"]["dataset"]))
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
@@ -41,7 +42,7 @@ def lay_out(folder: Path, preset: str | None, cache: Path) -> None:
         params["data"]["dataset"] = str(own.resolve())
         _depend(folder / "dvc.yaml", own.resolve())
     (folder / PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
-    (folder / REVISION).write_text(code_revision(Path()) + "\n")
+    (folder / REVISION).write_text(code_revision(Path(), *named) + "\n")
     (folder / ".gitignore").write_text("*\n")
     # Not a git repository of its own.
     for option, value in (("core.no_scm", "true"), ("cache.dir", str(cache.resolve()))):

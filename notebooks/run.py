@@ -24,6 +24,8 @@ PARAMS = Path("params.yaml")
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("reports/notebooks")
 KERNEL = "python3"
+QUIET = ["--log-level=ERROR"]
+"""Said to the kernel, which warns that nothing is encrypted: nothing of it leaves this machine."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Of linear algebra: sums depend on how many threads share them, and must not on how many cores there are."""
 COMMON = ("seed", "engine")
@@ -85,7 +87,9 @@ def run(stage: str, split: str | None) -> Path:
     executed = EXECUTED / (split or "") / notebook.name
     os.environ.update(ONE_THREAD)
     with replacing(executed) as temporary:
-        papermill.execute_notebook(str(notebook), str(temporary), parameters, kernel_name=KERNEL)
+        papermill.execute_notebook(
+            str(notebook), str(temporary), parameters, kernel_name=KERNEL, extra_arguments=QUIET
+        )
     return executed
 
 

@@ -12,11 +12,15 @@ import pytest
 import torch
 
 from recsys.data.shards import Shards
+from recsys.recall.sequence import SequenceRecall
+from recsys.recall.sequence_training import Windows
+from recsys.recall.tower_training import Examples
 from recsys.recall.two_tower import TwoTowerRecall
 from recsys.train import Batch, Batches, batches
 from recsys.types import Interactions, WarmStart
 
 SIZE = 4
+TOWERS = TwoTowerRecall(embedding_dim=8, batch_size=64, epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def epoch_of(every: Batches, epoch: int) -> list[tuple[int, ...]]:
 def test_an_epoch_has_every_row_once_a_shard_after_the_other(shards):
     met = epoch_of(in_rows(shards), 0)
     assert Counter(row for batch in met for row in batch) == Counter(range(len(shards)))
-    of = {row: shard for shard in range(3) for row in shards[shard].timestamp.tolist()}
+    of = {row: shard for shard in range(3) for row in shards.read(shard).timestamp.tolist()}
     turns = [of[batch[0]] for batch in met]
     assert sum(one != other for one, other in pairwise(turns)) == 2
 
@@ -96,16 +100,48 @@ def test_one_shard_is_in_memory(shards):
     assert len(read) == 3
 
 
-def test_what_is_drawn_differs_from_shard_to_shard(shards):
-    keys = []
-    every = batches(shards, lambda part, key: keys.append(key) or Rows(part), count, seed=0)
-    epoch_of(every, 0)
-    assert sorted(keys) == [(0,), (1,), (2,)]
+def test_a_batch_of_another_shard_is_drawn_anew(train):
+    towers = TOWERS.fit(train)
+    share = train.item_counts / len(train)
+    two = [
+        Examples(towers, towers.inputs_, towers.inputs_.of_requests, train, share, key=(k,)) for k in (0, 1)
+    ]
+    assert not torch.equal(*(each(0)(0)["item_rows"] for each in two))
+    sequence = SequenceRecall(embedding_dim=8, history_length=8, epochs=0).fit(train)
+    assert not torch.equal(*(Windows(sequence, train, (k,))(0)(0)["ids"] for k in (0, 1)))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_interrupted_training_from_shards_goes_on_to_the_same_end(
+    processes, shards, tmp_path, monkeypatch
+):
+    def towers(stopped: bool) -> TwoTowerRecall:
+        rows: list[int] = []
+
+        def validate(_: TwoTowerRecall) -> dict[str, float]:
+            rows.append(0)
+            if stopped and len(rows) == 2:
+                raise StoppedError
+            return {}
+
+        params = {"embedding_dim": 8, "batch_size": 32, "epochs": 3, "processes": processes}
+        return TwoTowerRecall(**params).fit(shards, validate)
+
+    whole = towers(stopped=False)
+    monkeypatch.setenv("RECSYS_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(StoppedError):
+        towers(stopped=True)
+    again = towers(stopped=False)
+    assert np.array_equal(again.item_vectors, whole.item_vectors)
+    assert again.log_ == whole.log_
 
 
 def test_a_warm_start_needs_what_it_goes_on_with_in_memory(train, shards):
-    channel = TwoTowerRecall(embedding_dim=8, batch_size=64, epochs=1)
     rows = np.arange(len(train))
-    start = WarmStart(channel.fit(train), np.arange(train.n_users), np.arange(train.n_items), rows)
+    start = WarmStart(TOWERS.fit(train), np.arange(train.n_users), np.arange(train.n_items), rows)
     with pytest.raises(ValueError, match="not with shards"):
-        channel.fit(shards, start=start)
+        TOWERS.fit(shards, start=start)

@@ -219,17 +219,18 @@ def live_release(into: Path) -> Release:
     return load(into / id_)
 
 
-def code_revision(root: Path) -> str:
+def code_revision(root: Path, *besides: str) -> str:
     """Last commit of what computes a release, below ``root``; ``-dirty`` where that is modified since.
 
-    A copy has what its file `REVISION` says; "unknown" outside git, or where nothing was ever committed.
+    Files ``besides`` count, too. A copy has what its file `REVISION` says; "unknown" outside git, or where
+    nothing was ever committed.
     """
     if (told := root / REVISION).is_file():
         return told.read_text().strip()
-    revision = _git(root, "log", "-1", "--format=%H")
+    revision = _git(root, "log", "-1", "--format=%H", "--", *CODE, *besides)
     if not revision:
         return UNKNOWN
-    return revision + ("-dirty" if _git(root, "status", "--porcelain") else "")
+    return revision + ("-dirty" if _git(root, "status", "--porcelain", "--", *CODE, *besides) else "")
 
 
 def data_hash(folder: Path) -> str:
@@ -239,7 +240,7 @@ def data_hash(folder: Path) -> str:
 
 def _git(root: Path, *command: str) -> str:
     try:
-        told = subprocess.run(["git", "-C", str(root), *command, "--", *CODE], capture_output=True, text=True)
+        told = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True)
     except OSError:
         return ""
     return told.stdout.strip() if told.returncode == 0 else ""

@@ -161,9 +161,8 @@ class Interactions:
         """The last moment, in seconds; 0 where there is no row."""
         return int(self.timestamp.max(initial=0))
 
-    @property
-    def some(self) -> Interactions:
-        """What tells ranges and words of all: itself, where all is in memory."""
+    def sample(self) -> Interactions:
+        """What encoders learn ranges and words from: all of it, as it is in memory."""
         return self
 
     def bare(self) -> Interactions:

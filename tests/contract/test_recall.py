@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.catalogue import Catalogue
-from recsys.data.shards import streamed
+from recsys.data.shards import sharded
 from recsys.metrics import hits_of, recall_at_k
 from recsys.recall import CHANNELS, channel
 from recsys.types import DAY, PAD, Interactions, Recall, Requests
@@ -252,7 +252,7 @@ def share_found_of_what_was_held_out(name: str, shards: int = 0) -> float:
     future = TRAIN[held]
     relevant = np.sort(future.user_idx.astype(np.int64) * N_ITEMS + future.item_idx)
     users = np.arange(STRANGER)
-    with streamed(past, shards) as train:
+    with sharded(past, shards) as train:
         found = new(name).fit(train).recall(requests(users, past), k=10)
     hits = hits_of(found.items, users, relevant, N_ITEMS)
     return float(recall_at_k(hits, np.ones(STRANGER), 10).mean())

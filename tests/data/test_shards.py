@@ -1,14 +1,15 @@
 """Interactions on disk, in shards of whole users."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.data.shards import Shards, streamed
+from recsys.data.shards import Shards, sharded
 from recsys.types import Interactions
 
 N_USERS, N_ITEMS = 9, 5
@@ -53,7 +54,7 @@ def told(each: Interactions) -> list[tuple[object, ...]]:
 def test_shards_hold_every_row_once_and_each_user_s_in_one_in_the_order_of_time(tmp_path_factory, parts, n):
     parts = [interactions(*zip(*part, strict=True)) if part else interactions([], [], []) for part in parts]
     shards = Shards.write(parts, tmp_path_factory.mktemp("shards") / "s", n)
-    read = [shards[shard] for shard in range(n)]
+    read = [shards.read(shard) for shard in range(n)]
     assert sorted(map(repr, (row for each in read for row in told(each)))) == sorted(
         map(repr, (row for part in parts for row in told(part)))
     )
@@ -67,15 +68,34 @@ def test_shards_hold_every_row_once_and_each_user_s_in_one_in_the_order_of_time(
     assert shards.newest == max(part.newest for part in parts)
 
 
+def test_a_text_that_many_rows_hold_is_one_object(tmp_path):
+    shards = Shards.write([interactions([1] * 50, [0] * 50, range(50))], tmp_path / "shards", 1)
+    assert len({id(text) for text in shards.read(0).context["device"]}) == 1
+
+
+def test_one_part_is_in_memory(tmp_path):
+    made: list[ref[Interactions]] = []
+
+    def parts() -> Iterator[Interactions]:
+        for _ in range(4):
+            assert not any(each() for each in made)
+            part = interactions([1, 2], [0, 1], [0, 1])
+            made.append(ref(part))
+            yield part
+            del part
+
+    assert len(Shards.write(parts(), tmp_path / "shards", 2)) == 8
+
+
 def test_rows_of_one_moment_stay_in_the_order_in_which_they_come(tmp_path):
     one = interactions([0] * 4, [3, 1, 4, 0], [7] * 4)
     shards = Shards.write([one[:2], one[2:]], tmp_path / "shards", 1)
-    assert shards[0].item_idx.tolist() == [3, 1, 4, 0]
+    assert shards.read(0).item_idx.tolist() == [3, 1, 4, 0]
 
 
 def test_what_stands_for_all_is_the_largest_shard(tmp_path):
     shards = Shards.write([interactions(range(9), [0] * 9, [0] * 9)], tmp_path / "shards", 3)
-    assert len(shards.some) == max(shards.rows)
+    assert len(shards.sample()) == max(shards.rows)
 
 
 def test_parts_that_number_otherwise_leave_nothing(tmp_path):
@@ -91,11 +111,23 @@ def test_no_part_or_no_shard_is_an_error(tmp_path, parts, n):
         Shards.write(parts, tmp_path / "shards", n)
 
 
-def test_streamed_shards_are_gone_afterwards_and_none_is_the_past_itself():
+def test_shards_of_a_past_are_gone_afterwards_and_none_is_the_past_itself():
     past = interactions([0, 1], [0, 1], [0, 1])
-    with streamed(past, 2) as train:
+    with sharded(past, 2) as train:
         assert isinstance(train, Shards)
         assert train.folder.is_dir()
-    assert not Path(train.folder).exists()
-    with streamed(past, 0) as train:
+    assert not train.folder.exists()
+    with sharded(past, 0) as train:
         assert train is past
+
+
+def test_a_past_that_nobody_else_needs_is_not_in_memory_while_its_shards_are_learned_from():
+    made: list[ref[Interactions]] = []
+
+    def past() -> Interactions:
+        one = interactions([0, 1], [0, 1], [0, 1])
+        made.append(ref(one))
+        return one
+
+    with sharded(past(), 2):
+        assert made[0]() is None

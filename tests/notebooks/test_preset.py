@@ -38,15 +38,17 @@ def test_the_copy_has_the_sources_and_leaves_the_artifacts(repository, monkeypat
     assert Path("artifacts/model").read_text() == "the full one"
 
 
-def test_a_release_of_the_copy_has_the_revision_of_the_sources(repository, monkeypatch):
+def test_a_release_of_the_copy_has_the_revision_of_sources_and_preset(repository, monkeypatch):
     Path("params.sample.yaml").write_text("{}\n")
-    subprocess.run(["git", "add", "params.yaml"], check=True)
     named = ["-c", "user.name=t", "-c", "user.email=t@t"]
-    subprocess.run(["git", *named, "commit", "-qm", "params"], check=True)
+    subprocess.run(["git", "add", "."], check=True)
+    subprocess.run(["git", *named, "commit", "-qm", "all"], check=True)
     monkeypatch.setattr(sys, "argv", ["preset.py", "sample"])
     preset.main()
-    # The copy's own parameters differ, and dvc.yaml here was never committed.
     assert code_revision(Path(".sample")) == code_revision(Path()) != "unknown"
+    Path("params.sample.yaml").write_text("cf: {top: 1}\n")
+    preset.main()
+    assert code_revision(Path(".sample")) == code_revision(Path()) + "-dirty"
 
 
 def test_the_copy_runs_without_git_and_shares_the_cache(repository, monkeypatch):

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from recsys import columns
 from recsys.artifacts import ArtifactError, read_json, replacing_folder, sha256, write_json
 from recsys.data.clean import Tables
+from recsys.data.context import repeated
 from recsys.data.draw import draw, mix
 from recsys.data.report import DataReport
 from recsys.data.spec import FILE_NAME, DatasetSpec
@@ -211,15 +212,6 @@ def _plain(column: pa.ChunkedArray) -> Any:
     return pd.Series(column.to_pylist(), dtype=object)
 
 
-def _repeated(column: pa.ChunkedArray) -> np.ndarray:
-    """Numbers; or few texts of many rows, each of them one object, None where nothing is told."""
-    if pa.types.is_floating(column.type):
-        return np.asarray(column.to_numpy())
-    codes = column.dictionary_encode().unify_dictionaries().combine_chunks()
-    words = np.array([*codes.dictionary.to_pylist(), None], dtype=object)
-    return np.asarray(words[codes.indices.fill_null(len(words) - 1).to_numpy()])
-
-
 def _read_events(path: Path, users: pd.DataFrame, items: pd.DataFrame) -> dict[str, np.ndarray]:
     """Columns of interactions, one after the other: all as Arrow's and as numpy's would be twice as much."""
     ids = {columns.USER_ID: (columns.USER_IDX, users), columns.ITEM_ID: (columns.ITEM_IDX, items)}
@@ -231,7 +223,7 @@ def _read_events(path: Path, users: pd.DataFrame, items: pd.DataFrame) -> dict[s
                 idx_column, entities = ids[name]
                 events[idx_column] = _rows_of(column, pd.Index(entities[name]))
             elif name.startswith(columns.CONTEXT_PREFIX):
-                events[name] = _repeated(column)
+                events[name] = repeated(column)
             else:
                 events[name] = column.to_numpy()
     return events

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from recsys import columns
 from recsys.artifacts import replacing_folder
+from recsys.data.context import repeated
 from recsys.data.draw import mix
 from recsys.types import Interactions
 
@@ -40,44 +40,46 @@ class Shards:
 
     @classmethod
     def write(cls, parts: Iterable[Interactions], folder: Path, n: int) -> Self:
-        """Put ``parts``, none of which is kept but the first, into ``n`` shards in a new ``folder``.
+        """Put ``parts``, one in memory at a time, into ``n`` shards in a new ``folder``.
 
-        Rows of one moment stay in the order in which they come. ValueError where there is no part, no shard,
-        or a part numbers users or items otherwise than the one before.
+        Rows of one moment stay in the order in which they come. All files are open at once, so the system's
+        limit of open files is one of shards. ValueError where there is no part, no shard, or a part is of
+        other users, items or columns than the first.
         """
         if n < 1:
             raise ValueError(f"{n} shards hold nothing")
-        parts = iter(parts)
-        if (first := next(parts, None)) is None:
-            raise ValueError("there is no part to write")
-        rows, newest = np.zeros(n, dtype=np.int64), 0
-        users, items = np.zeros((2, 1), dtype=np.int64)
+        rows, newest, like = np.zeros(n, dtype=np.int64), 0, None
+        users = items = np.zeros(1, dtype=np.int64)
         with replacing_folder(folder) as new, ExitStack() as opened:
-            writers = [opened.enter_context(each) for each in _writers(new, _table(first).schema, n)]
-            for part in chain([first], parts):
-                if (part.n_users, part.n_items) != (first.n_users, first.n_items):
+            writers: list[pq.ParquetWriter] = []
+            for part in parts:
+                if like is None:
+                    like = part[:0]
+                    writers += (opened.enter_context(each) for each in _writers(new, like, n))
+                if (part.n_users, part.n_items) != (like.n_users, like.n_items):
                     raise ValueError("parts must number the same users and items")
-                of = mix(part.user_idx) % np.uint64(n)
-                table = _table(part)
-                for shard, writer in enumerate(writers):
-                    writer.write_table(table.filter(pa.array(of == shard)))
-                rows += np.bincount(of.astype(np.int64), minlength=n)
+                rows += _written(part, writers)
                 users, items = users + part.user_counts, items + part.item_counts
                 newest = max(newest, part.newest)
-        return cls(folder, tuple(rows.tolist()), users, items, newest, first.seen_return)
+                del part  # before the next is made
+        if like is None:
+            raise ValueError("there is no part to write")
+        return cls(folder, tuple(rows.tolist()), users, items, newest, like.seen_return)
 
     def __len__(self) -> int:
         return sum(self.rows)
 
-    def __getitem__(self, shard: int) -> Interactions:
-        """Read one: its rows in the order of time, the vocabularies whole."""
+    def read(self, shard: int) -> Interactions:
+        """One shard: its rows in the order of time, the vocabularies whole."""
         table = pq.read_table(_path(self.folder, shard))
         order = np.argsort(table[columns.TIMESTAMP].to_numpy(), kind="stable")
-        told = {name: table[name].to_numpy()[order] for name in table.column_names}
-        bare = {name: told.pop(name) for name in BARE}
-        context = {name.removeprefix(columns.CONTEXT_PREFIX): each for name, each in told.items()}
+        context = {
+            name.removeprefix(columns.CONTEXT_PREFIX): repeated(table[name])[order]
+            for name in table.column_names
+            if name not in BARE
+        }
         return Interactions(
-            **bare,
+            **{name: table[name].to_numpy()[order] for name in BARE},
             labels={},
             n_users=self.n_users,
             n_items=self.n_items,
@@ -85,10 +87,9 @@ class Shards:
             context=context,
         )
 
-    @property
-    def some(self) -> Interactions:
+    def sample(self) -> Interactions:
         """The largest shard."""
-        return self[int(np.argmax(self.rows))]
+        return self.read(int(np.argmax(self.rows)))
 
     @property
     def n_users(self) -> int:
@@ -104,20 +105,32 @@ Train = Interactions | Shards
 
 
 @contextmanager
-def streamed(past: Interactions, shards: int) -> Iterator[Train]:
-    """``past`` itself for 0, or so many ``shards`` of it in a folder below TMPDIR that goes afterwards."""
-    if not shards:
+def sharded(past: Interactions, n: int) -> Iterator[Train]:
+    """``past`` itself for 0, or ``n`` shards of it in a folder below TMPDIR that goes afterwards."""
+    if not n:
         yield past
         return
     with TemporaryDirectory(prefix="shards-") as folder:
-        train = Shards.write([past], Path(folder) / "past", shards)
+        train = Shards.write([past], Path(folder) / "past", n)
         del past  # which nobody else may need
         yield train
 
 
-def _writers(folder: Path, schema: pa.Schema, n: int) -> Iterator[pq.ParquetWriter]:
+def _writers(folder: Path, like: Interactions, n: int) -> Iterator[pq.ParquetWriter]:
+    schema = _table(like).schema
     for shard in range(n):
         yield pq.ParquetWriter(_path(folder, shard), schema, compression="zstd")
+
+
+def _written(part: Interactions, writers: Sequence[pq.ParquetWriter]) -> np.ndarray:
+    """Give each shard its rows of ``part``: how many they are, (shards,) int64."""
+    of = (mix(part.user_idx) % np.uint64(len(writers))).astype(np.int64)
+    counts = np.bincount(of, minlength=len(writers))
+    table, start = _table(part).take(pa.array(np.argsort(of, kind="stable"))), 0
+    for shard in np.flatnonzero(counts).tolist():
+        writers[shard].write_table(table.slice(start, counts[shard]))
+        start += counts[shard]
+    return counts
 
 
 def _path(folder: Path, shard: int) -> Path:

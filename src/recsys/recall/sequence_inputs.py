@@ -48,7 +48,7 @@ class SequenceInputs:
     @classmethod
     def fit(cls, train: Train, length: int) -> Self:
         rows = np.where(train.item_counts > 0, np.arange(1, train.n_items + 1), 0)
-        return cls(HistoryEncoder.fit(train.some, length), train.newest, rows)
+        return cls(HistoryEncoder.fit(train.sample(), length), train.newest, rows)
 
     @property
     def fingerprint(self) -> str:

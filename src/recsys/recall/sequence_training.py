@@ -73,10 +73,10 @@ def build(channel: SequenceRecall) -> NextItem:
 def windows(channel: SequenceRecall, train: Train) -> Batches:
     """`Windows` of ``train``, all of it in memory or a shard at a time."""
 
-    def made(part: Interactions, key: tuple[int, ...]) -> Windows:
+    def make(part: Interactions, key: tuple[int, ...]) -> Windows:
         return Windows(channel, part, key)
 
-    return batches(train, made, lambda rows: _batches_in(channel, rows), channel.seed)
+    return batches(train, make, lambda rows: _batches_in(channel, rows), channel.seed)
 
 
 def _batches_in(channel: SequenceRecall, rows: int) -> int:
@@ -98,7 +98,7 @@ class Windows:
     """Batches of windows, cut from all users' histories one after the other, in an order drawn each epoch.
 
     A place may read those before it in the window that are the same user's: nothing is padding, and over the
-    epochs histories are cut anywhere.
+    epochs histories are cut anywhere. ``key`` tells parts of what is learned from apart: it is drawn with.
     """
 
     def __init__(self, channel: SequenceRecall, train: Interactions, key: tuple[int, ...] = ()) -> None:

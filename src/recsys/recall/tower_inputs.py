@@ -15,7 +15,7 @@ from recsys.features.attributes import Attributes, encoded
 from recsys.features.history import HISTORY_IDS, HistoryEncoder
 from recsys.features.spec import REQUEST, FeatureSpec
 from recsys.features.values import Frame
-from recsys.types import PAD, Interactions, Requests
+from recsys.types import PAD, Requests
 
 if TYPE_CHECKING:
     from recsys.data.shards import Train
@@ -50,7 +50,7 @@ class TowerInputs:
 
         Moments, values and context of shards are told by one of them.
         """
-        met, some = train.item_counts > 0, train.some
+        met, some = train.item_counts > 0, train.sample()
         history = HistoryEncoder.fit(some, history_length)
         own = np.arange(train.n_items)
         if buckets is not None:
@@ -67,7 +67,7 @@ class TowerInputs:
         users, items = encoded(spec, attributes.users, "user"), encoded(spec, attributes.items, "item")
         return cls(history, spec, users, items, rows)
 
-    def refreshed(self, train: Interactions, attributes: Attributes | None) -> Self:
+    def refreshed(self, train: Train, attributes: Attributes | None) -> Self:
         """The same encoders for the users and items of today, of which ``train`` may have met more."""
         met = train.item_counts > 0
         rows = np.where(met, np.arange(1, train.n_items + 1), 0)

@@ -158,13 +158,23 @@ def examples(
     train: Train,
     rows: np.ndarray | None = None,
 ) -> Batches:
-    """`Examples` of ``train``, which all are in memory or a shard at a time."""
+    """`Examples` of ``train``, all of it in memory or a shard at a time.
+
+    ValueError where there shall be some ``rows`` of shards: a warm start goes on with what is in memory.
+    """
+    if rows is not None and not isinstance(train, Interactions):
+        raise ValueError("a warm start goes on with what is in memory, not with shards")
     share = train.item_counts / len(train)
 
-    def made(part: Interactions, key: tuple[int, ...]) -> Examples:
+    def make(part: Interactions, key: tuple[int, ...]) -> Examples:
         return Examples(draws, inputs, read, part, share, rows, key)
 
-    return batches(train, made, lambda n: -(-n // _at_once(draws)), draws.seed)
+    return batches(train, make, lambda n: _batches_in(draws, n), draws.seed)
+
+
+def _batches_in(draws: Draws, n: int) -> int:
+    """How many batches so many examples make."""
+    return -(-n // _at_once(draws))
 
 
 def _at_once(draws: Draws) -> int:
@@ -176,7 +186,8 @@ class Examples:
     """Batches of train or ``rows`` of it, shuffled anew each epoch: requests and the item that each met.
 
     ``read`` encodes what the user's side reads of requests, ``inputs`` what the item's side reads. ``share``
-    (n_items,) is each item's of all that train has met.
+    (n_items,) is each item's of all that is learned from, of which ``key`` tells parts apart: it is drawn
+    with.
     """
 
     def __init__(
@@ -198,13 +209,12 @@ class Examples:
         self.met = np.flatnonzero(inputs.rows)
         self.share = share
         self.seed = (draws.seed, *key)
-        self.batch_size = _at_once(draws)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return _batches_in(self.draws, len(self.rows))
 
     def __call__(self, epoch: int) -> Callable[[int], Batch]:
-        seed, size = self.seed, self.batch_size
+        seed, size = self.seed, _at_once(self.draws)
         order = np.random.default_rng([*seed, epoch]).permutation(len(self.rows))
 
         def batch(number: int) -> Batch:

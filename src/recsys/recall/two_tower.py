@@ -16,7 +16,7 @@ from recsys.recall.ann import Kind, Search
 from recsys.recall.seen import in_blocks
 from recsys.recall.tower_inputs import TowerInputs
 from recsys.recall.user_tower import UserTower
-from recsys.types import Candidates, Interactions, Requests, WarmStart
+from recsys.types import Candidates, Requests, WarmStart
 
 if TYPE_CHECKING:
     from recsys.data.shards import Train
@@ -93,8 +93,6 @@ class TwoTowerRecall:
 
         if start is None:
             self.inputs_ = TowerInputs.fit(train, self.attributes, self.history_length, self.id_buckets)
-        elif not isinstance(train, Interactions):
-            raise ValueError("two_tower: a warm start goes on with what is in memory, not with shards")
         elif self.id_buckets is not None:
             raise ValueError("two_tower: shared rows (id_buckets) cannot be gone on from, only fitted anew")
         else:

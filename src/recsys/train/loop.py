@@ -128,8 +128,9 @@ class _Training:
     def mark(self, processes: int) -> str:
         """Tell this training from others: by its first weights, batch and loss, last batch, and numbers."""
         n, first = len(self.batches), self.batches(0)
-        told = [self.model.state_dict(), *(first(number) for number in {0, n - 1} if n)]
-        loss = self._untrained(first(0)) if n else 0.0
+        seen = [first(number) for number in sorted({0, n - 1}) if n]
+        told = [self.model.state_dict(), *seen]
+        loss = self._untrained(seen[0]) if seen else 0.0
         numbers = (n, self.epochs, self.seed, processes, self.optimizers, self.schedule(0.5), loss)
         digest = sha256(repr(numbers).encode())
         for tensors in told:

@@ -10,25 +10,28 @@ from recsys.data.shards import Shards, Train
 from recsys.train.loop import Batch, Batches
 from recsys.types import Interactions
 
-Made = Callable[[Interactions, tuple[int, ...]], Batches]
-"""Makes batches of a part of what is learned from; its numbers (none: all of it) are drawn with, too."""
+Make = Callable[[Interactions, tuple[int, ...]], Batches]
+"""Makes batches of a part of what is learned from, and of its key: a shard's number, or () for all of it.
+
+What is drawn for them is drawn with the key, too.
+"""
 
 
-def batches(train: Train, made: Made, count: Callable[[int], int], seed: int) -> Batches:
-    """What is ``made`` of ``train``, of `Shards` a shard at a time; ``count`` tells how many of n rows."""
-    return made(train, ()) if isinstance(train, Interactions) else Streamed(train, made, count, seed)
+def batches(train: Train, make: Make, count: Callable[[int], int], seed: int) -> Batches:
+    """Batches of ``train``, of `Shards` a shard at a time; ``count`` tells how many there are of n rows."""
+    return make(train, ()) if isinstance(train, Interactions) else Streamed(train, make, count, seed)
 
 
 class Streamed:
     """All batches of a shard, then those of the next, in an order drawn anew each epoch.
 
-    One shard is in memory, and its rows are shuffled. Its users are there by chance, so that a batch has all
-    kinds of them.
+    Each process has one shard in memory, and its rows are shuffled. Its users are there by chance, so that a
+    batch has all kinds of them.
     """
 
-    def __init__(self, shards: Shards, made: Made, count: Callable[[int], int], seed: int) -> None:
+    def __init__(self, shards: Shards, make: Make, count: Callable[[int], int], seed: int) -> None:
         self.shards = shards
-        self.made = made
+        self.make = make
         self.seed = seed
         self.n = np.array([count(rows) for rows in shards.rows])
 
@@ -45,7 +48,7 @@ class Streamed:
             shard = int(order[place])
             if shard not in opened:
                 opened.clear()  # before the next is read
-                opened[shard] = self.made(self.shards[shard], (shard,))(epoch)
+                opened[shard] = self.make(self.shards.read(shard), (shard,))(epoch)
             return opened[shard](int(number - ends[place] + self.n[shard]))
 
         return batch
