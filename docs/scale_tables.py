@@ -16,7 +16,8 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "reports" / "benchmarks"
 GIGABYTE = 1e9
 PER_ITEM = 100
 """Events of a run in which all grows together."""
-SOURCES = ("memory", "shards")
+SOURCES = ("memory", "memory and shards", "shards")
+"""What training may read its events from."""
 
 
 def stages() -> str:
@@ -127,8 +128,8 @@ def shards() -> str:
     names = [f"{what}, {source}" for what in ("GB", "seconds", "recall_at_100") for source in SOURCES]
     slopes = [_slope(grown.xs(source, level="source")) for source in SOURCES]
     told = (
-        f"A further event takes {slopes[0]:.0f} bytes when all is in memory, and {slopes[1]:.0f} with "
-        "shards, with its share of a user and an item."
+        f"A further event takes {slopes[0]:.0f} bytes when all is in memory, {slopes[1]:.0f} when shards are "
+        f"read beside that, and {slopes[2]:.0f} with shards alone, with its share of a user and an item."
     )
     return f"{table(['events', *names], rows)}\n\n{told}\n\n{_learned(report['learned'])}"
 
@@ -147,7 +148,7 @@ def _learned(report: Mapping[str, Any]) -> str:
         f"{runs['seed'].nunique()} seeds and their standard deviation, the difference with its standard "
         "error."
     )
-    return f"{table(['model', *SOURCES, 'difference'], _compared(runs, 'source'))}\n\n{told}"
+    return f"{table(['model', 'memory', 'shards', 'difference'], _compared(runs, 'source'))}\n\n{told}"
 
 
 SCALE: Mapping[str, Callable[[], str]] = {

@@ -1,10 +1,12 @@
 """Training from Parquet shards beside training from memory: `python benchmarks/scale/shards.py`.
 
-Two towers learn from made-up clicks of several numbers, all in memory and from shards of a million, each in a
-process of its own: how much memory it takes at most, how long, and how much of what its users click besides
-is among the first 100. Then two towers and the sequence model learn from the past of MovieLens-1M's fold
-`valid`, from memory and from shards, with some seeds: the first needs nothing, this what `dvc repro` left.
-Writes reports/benchmarks/shards.json and its figure; sizes that were measured before stay.
+Two towers learn from made-up news of several sizes, whatever was shown counting as met: all in memory, from
+shards of a million events while all is in memory, too, as in the pipeline, and from shards alone, each in a
+process of its own. How much memory does it hold at most while it learns, how long does that take, and how
+much of what its users are shown besides is among the first 100? Then two towers and the sequence model learn
+from the past of MovieLens-1M's fold `valid`, from memory and from shards, with some seeds. The first needs
+nothing, this what `dvc repro` left. Linux only, whose kernel tells the peak. Writes
+reports/benchmarks/shards.json and its figure; sizes that were measured before stay.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,11 +25,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from run import PER_ITEM, PER_USER, environment, peak
+from run import PER_ITEM, PER_USER, environment
 
 from recsys.artifacts import read_json, write_json
 from recsys.data.dataset import Dataset
-from recsys.data.shards import Shards, Train, streamed
+from recsys.data.shards import Shards, Train, sharded
 from recsys.evaluate import Judge
 from recsys.features.attributes import Attributes
 from recsys.metrics import hits_of, recall_at_k
@@ -40,11 +43,11 @@ from recsys.types import Histories, Interactions, Requests
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "benchmarks" / "shards.json"
-MEMORY, SHARDS = "memory", "shards"
+MEMORY, BOTH, SHARDS = SOURCES = ("memory", "memory and shards", "shards")
 PER_SHARD = 1_000_000
 """Events."""
 ASKED, LATER = 20_000, 1
-"""Clicks that are asked for, and the seed they are made with: none of them is learned from."""
+"""Events that are asked for, and the seed they are made with: none of them is learned from."""
 K = 100
 TOWERS: dict[str, Any] = {
     "embedding_dim": 16,
@@ -61,8 +64,8 @@ NO_PARAMETERS = ("item2vec", "popular_days", "at", "shards")
 """Of the section of the towers: what is not said to `TwoTowerRecall`."""
 
 
-def clicks(world: World, parts: Iterator[Shown]) -> Iterator[Interactions]:
-    """Whatever was shown, as numbers."""
+def shown_as_met(world: World, parts: Iterator[Shown]) -> Iterator[Interactions]:
+    """Whatever was shown."""
     for shown in parts:
         yield Interactions(
             user_idx=shown.users.astype(np.int32),
@@ -93,31 +96,36 @@ def histories(train: Train, users: np.ndarray) -> Histories:
     """What ``users`` have done, of shards one after the other."""
     if isinstance(train, Interactions):
         return train.histories(users)
-    shards = (train[shard] for shard in range(len(train.rows)))
-    own = [each[np.isin(each.user_idx, users)] for each in shards]
+    own = [each[np.isin(each.user_idx, users)] for each in map(train.read, range(len(train.rows)))]
     return joined(iter(own), sum(map(len, own))).histories(users)
 
 
 def one(source: str, events: int) -> dict[str, float]:
     """Train on so many events from ``source``, in this process."""
     world = World.of(events // PER_USER, events // PER_ITEM)
-    parts, channel = clicks(world, world.events(events)), TwoTowerRecall(**TOWERS)
-    with TemporaryDirectory(dir=ROOT, prefix=".shards-") as folder:
-        began = time.perf_counter()
-        train: Train
-        if source == SHARDS:
-            train = Shards.write(parts, Path(folder) / "train", -(-events // PER_SHARD))
-        else:
-            train = joined(parts, events)
-        made = time.perf_counter()
-        channel.fit(train)
-        took = {"made_seconds": made - began, "seconds": time.perf_counter() - made}
+    parts, channel = shown_as_met(world, world.events(events)), TwoTowerRecall(**TOWERS)
+    n, scratch = -(-events // PER_SHARD), ROOT / ".scale"
+    scratch.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as folder:
+        past = None if source == SHARDS else joined(parts, events)
+        train = past or Shards.write(parts, Path(folder) / "train", n)
+        with sharded(past, n) if past and source == BOTH else nullcontext(train) as learned:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+            began = time.perf_counter()
+            channel.fit(learned)
+            took = {"seconds": time.perf_counter() - began, "peak_bytes": highest()}
         return {**took, "recall": found(channel, world, train)}
 
 
+def highest() -> int:
+    """Bytes that this process has had at most since its peak began anew."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(told["VmHWM"].split()[0]) * 1024
+
+
 def found(channel: TwoTowerRecall, world: World, train: Train) -> float:
-    """recall_at_100 of other clicks of those who have a history; what is in it does not count."""
-    (later,) = clicks(world, world.events(ASKED, seed=LATER))
+    """recall_at_100 of what else was shown to those who have a history; what is in it does not count."""
+    (later,) = shown_as_met(world, world.events(ASKED, seed=LATER))
     users = np.unique(later.user_idx)
     users = users[train.user_counts[users] > 0].astype(np.int64)
     requests = Requests(users, np.full(len(users), train.newest + 1), histories(train, users))
@@ -130,28 +138,23 @@ def found(channel: TwoTowerRecall, world: World, train: Train) -> float:
 
 
 def grown(sizes: list[int]) -> Iterator[dict[str, Any]]:
-    """A row a size and source: each in a process of its own, whose memory is looked at."""
+    """A row a size and source: each in a process of its own."""
     for events in sizes:
-        for source in (MEMORY, SHARDS):
+        for source in SOURCES:
             command = [sys.executable, __file__, "--one", source, "--events", str(events)]
-            with peak() as memory:
-                ended = subprocess.run(
-                    command, env=environment(), capture_output=True, text=True, check=False
-                )
+            ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
             if ended.returncode:
                 raise SystemExit(f"{source}, {events:,} events: {ended.stderr[-3000:]}")
             told = json.loads(ended.stdout.splitlines()[-1])
-            row = {"events": events, "source": source, **told, "peak_bytes": memory["bytes"]}
+            row = {"events": events, "source": source, **told}
             print(row, flush=True)
             yield row
 
 
 def learned(split: str, shards: int, seeds: int) -> Iterator[dict[str, Any]]:
     """A row for each model, source, seed and metric, on MovieLens-1M."""
-    params, dataset = (
-        yaml.safe_load((ROOT / "params.yaml").read_text()),
-        Dataset.load(ROOT / "artifacts/data"),
-    )
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    dataset = Dataset.load(ROOT / "artifacts" / "data")
     judge = Judge.of(dataset, split, "valid").sample(2000, params["seed"])
     requests, attributes = judge.fold.requests(judge.rows), Attributes.of(dataset)
     stages = {
@@ -166,25 +169,26 @@ def learned(split: str, shards: int, seeds: int) -> Iterator[dict[str, Any]]:
     for model, made in makes.items():
         for seed in range(1, seeds + 1):
             for source, n in ((MEMORY, 0), (SHARDS, shards)):
-                with streamed(judge.fold.past, n) as train:
+                with sharded(judge.fold.past, n) as train:
                     lists = made(seed).fit(train).recall(requests, K).items
                 summary = judge.summary({"it": lists}, seed=0).query("slice == 'all'").set_index("metric")
                 for metric in ("recall_at_100", "ndcg_at_10"):
                     row = {"model": model, "source": source, "seed": seed, "metric": metric}
-                    yield {**row, "value": float(summary.loc[metric, "value"])}
-                print(f"{model}, {source}, seed {seed}: {row}", flush=True)
+                    row["value"] = float(summary.loc[metric, "value"])
+                    print(row, flush=True)
+                    yield row
 
 
 @styled
 def growth(rows: pd.DataFrame) -> Picture:
     """Memory and seconds of training over events, by source."""
     figure, (memory, seconds) = panels("What does training from shards take?", 2, width=9, height=4)
-    for source, own in rows.sort_values("events").groupby("source"):
+    for source, own in rows.sort_values("events").groupby("source", sort=False):
         memory.plot(own["events"] / 1e6, own["peak_bytes"] / 1e9, marker="o", label=source)
         seconds.plot(own["events"] / 1e6, own["seconds"], marker="o")
     for axis, name in ((memory, "GB at most"), (seconds, "seconds")):
         axis.set(xlabel="million events", ylabel=name, ylim=(0, None))
-    memory.legend(title="from")
+    memory.legend(title="learning from")
     return figure
 
 
@@ -192,11 +196,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=float, nargs="*", default=[1e6, 4e6, 16e6], help="(1e6 4e6 16e6)")
+    parser.add_argument(
+        "--events", type=float, nargs="*", default=[1e6, 2e6, 4e6, 8e6], help="(1e6 2e6 4e6 8e6)"
+    )
     parser.add_argument("--split", default="leave_last_out", help="of MovieLens-1M (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=8, help="of MovieLens-1M's past (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="0: nothing of MovieLens-1M (default: 3)")
-    parser.add_argument("--one", choices=(MEMORY, SHARDS), help="in this process, without a report")
+    parser.add_argument("--one", choices=SOURCES, help="in this process, without a report")
     asked = parser.parse_args()
     sizes = [int(events) for events in asked.events]
     if asked.one:
