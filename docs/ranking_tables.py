@@ -15,9 +15,11 @@ SPLITS = ("global_time", "leave_last_out")
 ORDERS, ODDS = ("auc", "gauc"), ("log_loss", "calibration_error")
 """Figures of an order, and of probabilities."""
 SPENT = (
-    "{trials} trials for each, the best {finalists} of them with {draws} seeds, {requests:,} requests of a "
-    "fold to learn from at most; {seeds} seeds on *test*."
+    "{trials} trials for each, the best {finalists} of them with {draws} seeds, judged on {judged}; "
+    "{requests:,} requests of a fold to learn from at most; {seeds} seeds on *test*."
 )
+JUDGED = {1: "*valid*", 2: "*valid* and, learning from that, on *late*"}
+"""By the number of turns."""
 Figures = Mapping[str, Mapping[str, Any]]
 """Mean and standard deviation by task and figure."""
 
@@ -28,7 +30,11 @@ def ranking() -> str:
     for split in SPLITS:
         told = read_json(REPORTS / f"ranking_{split}.json")
         picture = f"![GAUC by seed, {split}](../reports/benchmarks/ranking_{split}.png)"
-        parts += [f"## {split}", SPENT.format(**told["budget"]), orders(told["models"])]
+        parts += [
+            f"## {split}",
+            SPENT.format(**told["budget"], judged=JUDGED[told["budget"].get("turns", 1)]),
+            orders(told["models"]),
+        ]
         parts += [ahead(told["ahead"])] if told.get("ahead") else []  # of whom there is nobody yet, perhaps
         parts += [probabilities(told["models"]), picture]
         if missing := [name for name in told["contenders"] if name not in told["models"]]:

@@ -75,8 +75,13 @@ class Ours:
         return {**self.given, **sized(self.widths, self.given["n_experts"])}
 
     def proposed(self, trial: optuna.Trial) -> Settings:
+        """What tasks weigh beside the first counts where they share something."""
+        beside = [] if self.shape["model"] == "single_task" else self.tasks[1:]
         return {
             **sized(self.widths, trial.suggest_categorical("n_experts", list(self.widths))),
+            "task_weights": {
+                task: trial.suggest_float(f"weight of {task}", 0.1, 3.0, log=True) for task in beside
+            },
             "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
             "epochs": trial.suggest_int("epochs", 2, 6),
             "requests_per_batch": trial.suggest_categorical("requests_per_batch", [4, 8, 16]),
@@ -151,7 +156,7 @@ class Trees:
 
 @dataclass(frozen=True)
 class TorchRechub:
-    """Its MMOE, in an environment of its own, as large as ours."""
+    """Its MMOE, in an environment of its own, as large as ours; ``weighed`` says how tasks are."""
 
     attributes: Attributes
     tasks: tuple[str, ...]
@@ -170,6 +175,7 @@ class TorchRechub:
             "epochs": 3,
             "batch_size": 1024,
             "dropout": 0.0,
+            "weighed": None,
         }
 
     def proposed(self, trial: optuna.Trial) -> Settings:
@@ -179,6 +185,7 @@ class TorchRechub:
             "regularization": trial.suggest_float("regularization", 1e-7, 1e-3, log=True),
             "epochs": trial.suggest_int("epochs", 1, 5),
             "batch_size": trial.suggest_categorical("batch_size", [512, 1024, 2048]),
+            "weighed": trial.suggest_categorical("weighed", [None, "uwl"]),
             "dropout": trial.suggest_float("dropout", 0.0, 0.3),
         }
 

@@ -2,17 +2,19 @@
 
 Examples are candidates of the channels in artifacts/, which the pipeline made, encoded alike for all. Each
 contender gets so many trials of Optuna (TPE), its defaults first: it learns from so many requests of `late`,
-and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`. One training is luck: the
-best few trials are asked with more seeds, and the best mean is taken. Then the contender learns, with each
-seed, from as many of `late` and of `valid`, and is measured on all of `test`. What an earlier run with the
-same budget, of the same candidates and parameters, measured is kept, a report for each split, and beside it
-each request's AUC: how far the mixture is ahead of each is told by request, with intervals.
+and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`; with a second turn it
+learns from `valid`, too, and is judged on `late`: where a fold has few requests, what is best on one may be
+luck. So may one training: the best few trials are asked with more seeds, and the best mean is taken. Then
+the contender learns, with each seed, from as many of `late` and of `valid`, and is measured on all of
+`test`. What an earlier run with the same budget, of the same candidates and parameters, measured is kept, a
+report for each split, and beside it each request's AUC: how far the mixture is ahead of each is told by
+request, with intervals. Runs that have nobody in common (`--only`) may share the report at the same time.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,19 @@ MIXTURE, OF = "mmoe", " of "
 ATTENTION = {"history_length": 50, "heads": 2}
 DRAWS = 3
 """With so many seeds in all the best trials are asked."""
+TURNS = (("late", "valid"), ("valid", "late"))
+"""What is learned from and judged on, while settings are tried."""
+Budget = Mapping[str, int]
+"""Trials, finalists, their draws, turns, requests of a fold and seeds on `test`."""
 
 
 def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
     """Ours, with the settings of params.yaml to begin with, and who they are compared with."""
     tasks, attributes = tuple(dataset.spec.tasks), Attributes.of(dataset)
     given = {
-        name: value for name, value in params["ranker"].items() if name not in ("formula", "model", "widths")
+        name: value
+        for name, value in params["ranker"].items()
+        if name not in ("formula", "task_weights", "model", "widths")
     }
     shape = {name: given.pop(name) for name in ("embedding_dim", "threads")}
     widths = WIDTHS[shape["embedding_dim"]]
@@ -83,15 +91,18 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
     return [*ours, *trees, TorchRechub(attributes, tasks, shape["embedding_dim"], widths[MIXTURE])]
 
 
-def tuned(
-    contender: Contender, exam: Exam, trials: int, finalists: int, requests: int, seed: int
-) -> Settings:
-    """What is best on `valid`, of ``trials``: the best ``finalists`` of one seed each are asked with more."""
-    learned, scored = exam.drawn("late", requests, seed), exam.drawn("valid", requests, seed)
+def tuned(contender: Contender, exam: Exam, budget: Budget, seed: int) -> Settings:
+    """What is best without `test`, of so many trials: the finalists of one seed each are asked with more."""
+    turns = [
+        [exam.drawn(fold, budget["requests"], seed) for fold in turn] for turn in TURNS[: budget["turns"]]
+    ]
 
     def value(settings: Settings, number: int) -> float:
-        found = by_task(contender.run(settings, [learned], scored, number).scores, scored)
-        return float(found[list(ORDERS)].to_numpy().mean())
+        found = [
+            by_task(contender.run(settings, [learned], scored, number).scores, scored)[list(ORDERS)]
+            for learned, scored in turns
+        ]
+        return float(np.mean(found))
 
     def of_trial(trial: optuna.Trial) -> float:
         settings = contender.start if trial.number == 0 else contender.proposed(trial)
@@ -100,10 +111,10 @@ def tuned(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(of_trial, n_trials=trials)
+    study.optimize(of_trial, n_trials=budget["trials"])
     values = {}
-    for each in sorted(study.trials, key=lambda trial: -trial.values[0])[:finalists]:
-        again = [value(each.user_attrs["settings"], seed + draw) for draw in range(1, DRAWS)]
+    for each in sorted(study.trials, key=lambda trial: -trial.values[0])[: budget["finalists"]]:
+        again = [value(each.user_attrs["settings"], seed + draw) for draw in range(1, budget["draws"])]
         values[each.number] = float(np.mean([*each.values, *again]))
     return dict(study.trials[max(values, key=values.__getitem__)].user_attrs["settings"])
 
@@ -130,12 +141,12 @@ def by_request(scores: Scores, examples: Examples) -> dict[str, np.ndarray]:
 
 
 def measured(
-    contender: Contender, settings: Settings, exam: Exam, requests: int, seeds: Sequence[int], seed: int
+    contender: Contender, settings: Settings, exam: Exam, budget: Budget, seed: int
 ) -> tuple[list[dict[str, Any]], pd.DataFrame]:
     """A row for each seed and task; of each request of `test` the seeds' mean AUC, a column a task."""
-    learned, test = [exam.drawn(fold, requests, seed) for fold in FOLDS[:2]], exam.examples["test"]
-    rows, aucs = [], []
-    for number in seeds:
+    learned = [exam.drawn(fold, budget["requests"], seed) for fold in FOLDS[:2]]
+    test, rows, aucs = exam.examples["test"], [], []
+    for number in range(1, budget["seeds"] + 1):
         result = contender.run(settings, learned, test, number)
         tasks = by_task(result.scores, test)
         if not contender.probable:
@@ -192,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=10, help="of each contender")
     parser.add_argument("--finalists", type=int, default=3, help=f"of the trials, asked with {DRAWS} seeds")
+    parser.add_argument("--turns", type=int, default=2, choices=(1, 2), help="2: late is judged on, too")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2000, help="of a fold, to learn from")
     parser.add_argument("--splits", nargs="+", default=SPLITS)
@@ -199,24 +211,25 @@ def main() -> None:
     asked = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
     dataset, seed = Dataset.load(Path("artifacts/data")), params["seed"]
-    budget = {"trials": asked.trials, "finalists": asked.finalists, "draws": DRAWS}
-    budget |= {"requests": asked.requests, "seeds": asked.seeds}
+    budget = {name: getattr(asked, name) for name in ("trials", "finalists", "turns", "requests", "seeds")}
+    budget["draws"] = DRAWS
     for split in asked.splits:
         every_split = {name: value for name, value in params["mmoe"].items() if name != "at"}
         of_split = overridden(every_split, params["mmoe"].get("at", {}).get(split, {}))
         report = REPORTS / f"ranking_{split}.json"
         merged = read_json(Path("artifacts") / split / "merging" / "merging.json")
-        of = fingerprint([merged, of_split])
-        (told, aucs), exam = begun(report, {**budget, "of": of}), Exam.of(dataset, split, of_split)
-        every = contenders(dataset, of_split)
-        told["contenders"] = [each.name for each in every]
+        of = {**budget, "of": fingerprint([merged, of_split])}
+        exam, every = Exam.of(dataset, split, of_split), contenders(dataset, of_split)
         for each in every:
-            if each.name in told["settings"] or each.name not in (asked.only or [each.name]):
+            known = begun(report, of)[0]["settings"]
+            if each.name in known or each.name not in (asked.only or [each.name]):
                 continue
-            settings = tuned(each, exam, asked.trials, asked.finalists, asked.requests, seed)
-            rows, its = measured(each, settings, exam, asked.requests, range(1, asked.seeds + 1), seed)
+            settings = tuned(each, exam, budget, seed)
+            rows, its = measured(each, settings, exam, budget, seed)
             print(pd.DataFrame(rows).to_string(index=False), flush=True)
+            told, aucs = begun(report, of)  # now, as another run may have written meanwhile
             aucs = pd.concat([aucs, its], axis=1)
+            told["contenders"] = [each.name for each in every]
             told["settings"][each.name] = settings
             told["runs"] += rows
             told |= {"models": summary(pd.DataFrame(told["runs"])), "ahead": ahead(aucs, seed)}

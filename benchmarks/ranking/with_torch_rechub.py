@@ -73,8 +73,12 @@ def main() -> None:
         {"dims": told["widths"], **body},
         [{"dims": told["tower"], **body} for _ in told["tasks"]],
     )
-    optimizer = {"lr": told["learning_rate"], "weight_decay": told["regularization"]}
-    trainer = MTLTrainer(model, ["classification"] * len(told["tasks"]), optimizer_params=optimizer)
+    trainer = MTLTrainer(
+        model,
+        ["classification"] * len(told["tasks"]),
+        optimizer_params={"lr": told["learning_rate"], "weight_decay": told["regularization"]},
+        adaptive_params={"method": told["weighed"]} if told["weighed"] else None,
+    )
     for epoch in range(told["epochs"]):
         rows = Rows(folder, "learned", told["batch_size"], told["seed"] * 1000 + epoch)
         trainer.train_one_epoch(DataLoader(rows, batch_size=None))

@@ -34,10 +34,29 @@ def test_a_lucky_seed_does_not_choose_the_settings(benchmark, monkeypatch):
     monkeypatch.setattr(
         benchmark, "by_task", lambda scores, _: pd.DataFrame({"auc": [scores], "gauc": [scores]})
     )
-    exam = SimpleNamespace(drawn=lambda fold, requests, seed: None)
-    assert benchmark.tuned(Lucky(), exam, trials=5, finalists=3, requests=1, seed=1) == {"number": 1}
-    monkeypatch.setattr(benchmark, "DRAWS", 1)
-    assert benchmark.tuned(Lucky(), exam, trials=5, finalists=3, requests=1, seed=1) == {"number": 0}
+    exam = SimpleNamespace(drawn=lambda fold, requests, seed: fold)
+    budget = {"trials": 5, "finalists": 3, "turns": 1, "requests": 1}
+    assert benchmark.tuned(Lucky(), exam, {**budget, "draws": 3}, seed=1) == {"number": 1}
+    assert benchmark.tuned(Lucky(), exam, {**budget, "draws": 1}, seed=1) == {"number": 0}
+
+
+class Narrow(Lucky):
+    """The defaults are good for what one fold asks alone, the second trial is fair on both."""
+
+    def run(self, settings, learned, scored, seed):
+        value = {0: {"valid": 0.9, "late": 0.1}[scored], 1: 0.8}.get(settings["number"], 0.2)
+        assert learned != [scored]
+        return SimpleNamespace(scores=value)
+
+
+def test_with_a_second_turn_both_folds_choose_the_settings(benchmark, monkeypatch):
+    monkeypatch.setattr(
+        benchmark, "by_task", lambda scores, _: pd.DataFrame({"auc": [scores], "gauc": [scores]})
+    )
+    exam = SimpleNamespace(drawn=lambda fold, requests, seed: fold)
+    budget = {"trials": 5, "finalists": 3, "draws": 1, "requests": 1}
+    assert benchmark.tuned(Narrow(), exam, {**budget, "turns": 1}, seed=1) == {"number": 0}
+    assert benchmark.tuned(Narrow(), exam, {**budget, "turns": 2}, seed=1) == {"number": 1}
 
 
 @pytest.mark.parametrize(("asked", "n"), [(4, 4), (1, 2), (16, 8)])

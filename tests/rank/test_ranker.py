@@ -244,9 +244,20 @@ def test_esmm_refuses_labels_that_are_not_nested(examples, attributes):
         new(model="esmm", tasks=TASKS[::-1]).fit([examples], attributes)
 
 
-def test_a_formula_of_an_unknown_task_is_refused():
-    with pytest.raises(ValueError, match=r"'bought'.*watched, liked"):
-        new(formula={"bought": 1})
+@pytest.mark.parametrize("name", ["formula", "task_weights"])
+def test_an_unknown_task_is_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} names 'bought'.*watched, liked"):
+        new(**{name: {"bought": 1}})
+
+
+def test_what_a_task_weighs_moves_the_others(ranker, examples, attributes):
+    alike = new(task_weights={"liked": 1.0}).fit([examples], attributes)
+    alone = new(task_weights={"liked": 0.0}).fit([examples], attributes)
+    watched = [
+        scored(each, examples).probabilities["watched"][examples.inside] for each in (ranker, alike, alone)
+    ]
+    assert np.array_equal(watched[0], watched[1])
+    assert not np.allclose(watched[0], watched[2])
 
 
 def test_weights_of_another_spec_are_refused(ranker, tmp_path):

@@ -87,19 +87,24 @@ class _FullSoftmax(torch.autograd.Function):
 
 
 def multi_task(
-    logits: Mapping[str, Tensor], labels: Mapping[str, Tensor], inside: Tensor, listwise: float
+    logits: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    inside: Tensor,
+    listwise: float,
+    weights: Mapping[str, float],
 ) -> Tensor:
-    """Sum over the tasks of the mean cross-entropy and ``listwise`` times the softmax loss.
+    """Weighed sum over the tasks of the mean cross-entropy and ``listwise`` times `top_one`.
 
     ``logits`` (b * k,), ``labels`` (b, k) in [0, 1] and ``inside`` (b, k) False where padded.
+    A task that ``weights`` do not name weighs 1.
     """
-    shaped = {task: logit.view(inside.shape) for task, logit in logits.items()}
-    losses = [
-        binary_cross_entropy_with_logits(logit[inside], labels[task][inside])
-        for task, logit in shaped.items()
-    ]
-    if listwise:
-        losses += [listwise * top_one(logit, labels[task], inside) for task, logit in shaped.items()]
+    losses = []
+    for task, each in logits.items():
+        logit = each.view(inside.shape)
+        loss = binary_cross_entropy_with_logits(logit[inside], labels[task][inside])
+        if listwise:
+            loss = loss + listwise * top_one(logit, labels[task], inside)
+        losses.append(weights.get(task, 1.0) * loss)
     return torch.stack(losses).sum()
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PARAMS = (
     "tasks",
     "formula",
+    "task_weights",
     "model",
     "embedding_dim",
     "n_experts",
@@ -69,13 +70,15 @@ class Ranker:
     ``formula`` gives each task's exponent: score = product of probability ** exponent (a task left out
     does not count; an empty one is the first task alone). The loss of each task is its cross-entropy and
     ``listwise`` times a softmax over each request's candidates (`top_one`): the first is about
-    probabilities, the second is what an order is. Once trained, each task's logits are calibrated on the
+    probabilities, the second is what an order is. In the sum a task weighs what ``task_weights`` say, else 1:
+    tasks share what has room for one only. Once trained, each task's logits are calibrated on the
     examples (`Platt`). With a ``history_length``, so many of a user's last items are weighed for each
     candidate, in ``heads`` ways (`TargetAttention`).
     """
 
     tasks: tuple[str, ...]
     formula: Mapping[str, float] = field(default_factory=dict)
+    task_weights: Mapping[str, float] = field(default_factory=dict)
     model: Model = "mmoe"
     embedding_dim: int = 32
     n_experts: int = 4
@@ -95,10 +98,12 @@ class Ranker:
 
     def __post_init__(self) -> None:
         self.formula = self.formula or {self.tasks[0]: 1.0}
-        if unknown := sorted(self.formula.keys() - set(self.tasks)):
-            raise ValueError(
-                f"formula names {unknown[0]!r}, which is no task; tasks are {', '.join(self.tasks)}"
-            )
+        self.task_weights = self.task_weights or {}
+        for name in ("formula", "task_weights"):
+            if unknown := sorted(getattr(self, name).keys() - set(self.tasks)):
+                raise ValueError(
+                    f"{name} names {unknown[0]!r}, which is no task; tasks are {', '.join(self.tasks)}"
+                )
 
     def fit(
         self,

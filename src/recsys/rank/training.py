@@ -35,7 +35,7 @@ def train(
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         labels = {task: batch[LABEL + task] for task in ranker.tasks}
-        return multi_task(network(batch), labels, batch[COUNTED], ranker.listwise)
+        return multi_task(network(batch), labels, batch[COUNTED], ranker.listwise, ranker.task_weights)
 
     with reproducible(ranker.seed, ranker.threads):
         network = build(ranker)
