@@ -27,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENT = Path("artifacts/benchmarks/ranking")
 TOWER = [16]
 """Widths of torch-rechub's tower of each task."""
+LESS = 0.3
+"""What a task weighs that the lists are not ordered by, to begin with."""
 Settings = Mapping[str, Any]
 Widths = Mapping[int, tuple[int, ...]]
 """Of an expert, by how many there are."""
@@ -48,10 +50,10 @@ class Result:
 
 
 class Contender(Protocol):
-    """``start`` are settings to begin with, `proposed` those of a trial; not all tell ``probable`` scores."""
+    """``starts`` are tried first, `proposed` is what a trial tries; not all tell ``probable`` scores."""
 
     name: str
-    start: Settings
+    starts: Sequence[Settings]
     probable: bool
 
     def proposed(self, trial: optuna.Trial) -> Settings: ...
@@ -71,16 +73,22 @@ class Ours:
     probable: bool = True
 
     @property
-    def start(self) -> Settings:
-        return {**self.given, **sized(self.widths, self.given["n_experts"])}
+    def beside(self) -> Sequence[str]:
+        """Tasks that take room from the first, by which lists are ordered: none where nothing is shared."""
+        return () if self.shape["model"] == "single_task" else self.tasks[1:]
+
+    @property
+    def starts(self) -> Sequence[Settings]:
+        """What is given, and with less for the tasks `beside`."""
+        given = {**self.given, **sized(self.widths, self.given["n_experts"])}
+        less = {**given, "task_weights": dict.fromkeys(self.beside, LESS)}
+        return [given, less] if self.beside else [given]
 
     def proposed(self, trial: optuna.Trial) -> Settings:
-        """What tasks weigh beside the first counts where they share something."""
-        beside = [] if self.shape["model"] == "single_task" else self.tasks[1:]
         return {
             **sized(self.widths, trial.suggest_categorical("n_experts", list(self.widths))),
             "task_weights": {
-                task: trial.suggest_float(f"weight of {task}", 0.1, 3.0, log=True) for task in beside
+                task: trial.suggest_float(f"weight of {task}", 0.1, 3.0, log=True) for task in self.beside
             },
             "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
             "epochs": trial.suggest_int("epochs", 2, 6),
@@ -112,8 +120,10 @@ class Trees:
         return self.objective == "binary"
 
     @property
-    def start(self) -> Settings:
-        return {"learning_rate": 0.05, "rounds": 150, "num_leaves": 31, "min_data_in_leaf": 50, "share": 0.5}
+    def starts(self) -> Sequence[Settings]:
+        return [
+            {"learning_rate": 0.05, "rounds": 150, "num_leaves": 31, "min_data_in_leaf": 50, "share": 0.5}
+        ]
 
     def proposed(self, trial: optuna.Trial) -> Settings:
         return {
@@ -166,9 +176,9 @@ class TorchRechub:
     probable: bool = True
 
     @property
-    def start(self) -> Settings:
+    def starts(self) -> Sequence[Settings]:
         """The library's own, where it has any."""
-        return {
+        own = {
             **sized(self.widths, 4),
             "learning_rate": 1e-3,
             "regularization": 1e-5,
@@ -177,6 +187,7 @@ class TorchRechub:
             "dropout": 0.0,
             "weighed": None,
         }
+        return [own]
 
     def proposed(self, trial: optuna.Trial) -> Settings:
         return {

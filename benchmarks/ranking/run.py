@@ -1,14 +1,15 @@
 """Our ranking models, boosted trees and torch-rechub's MMOE, tuned alike: `python benchmarks/ranking/run.py`.
 
 Examples are candidates of the channels in artifacts/, which the pipeline made, encoded alike for all. Each
-contender gets so many trials of Optuna (TPE), its defaults first: it learns from so many requests of `late`,
-and what counts is the mean of AUC and GAUC over the tasks on as many of `valid`; with a second turn it
-learns from `valid`, too, and is judged on `late`: where a fold has few requests, what is best on one may be
-luck. So may one training: the best few trials are asked with more seeds, and the best mean is taken. Then
-the contender learns, with each seed, from as many of `late` and of `valid`, and is measured on all of
-`test`. What an earlier run with the same budget, of the same candidates and parameters, measured is kept, a
-report for each split, and beside it each request's AUC: how far the mixture is ahead of each is told by
-request, with intervals. Runs that have nobody in common (`--only`) may share the report at the same time.
+contender gets so many trials of Optuna (TPE), its defaults first, with tasks weighed alike and not: it
+learns from so many requests of `late`, and what counts is the mean of AUC and GAUC over the tasks on as many
+of `valid`; with a second turn it learns from `valid`, too, and is judged on `late`: where a fold has few
+requests, what is best on one may be luck. So may one training: the best few trials are asked with more
+seeds, and the best mean is taken. Then the contender learns, with each seed, from as many of `late` and of
+`valid`, and is measured on all of `test`. What an earlier run with the same budget, of the same candidates
+and parameters, measured is kept, a report for each split, and beside it each request's AUC: how far the
+mixture is ahead of each is told by request, with intervals. Runs that have nobody in common (`--only`) may
+share the report at the same time.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
 
 def tuned(contender: Contender, exam: Exam, budget: Budget, seed: int) -> Settings:
     """What is best without `test`, of so many trials: the finalists of one seed each are asked with more."""
+    starts = contender.starts
     turns = [
         [exam.drawn(fold, budget["requests"], seed) for fold in turn] for turn in TURNS[: budget["turns"]]
     ]
@@ -105,7 +107,7 @@ def tuned(contender: Contender, exam: Exam, budget: Budget, seed: int) -> Settin
         return float(np.mean(found))
 
     def of_trial(trial: optuna.Trial) -> float:
-        settings = contender.start if trial.number == 0 else contender.proposed(trial)
+        settings = starts[trial.number] if trial.number < len(starts) else contender.proposed(trial)
         trial.set_user_attr("settings", dict(settings))
         return value(settings, seed)
 

@@ -20,7 +20,7 @@ def benchmark():
 class Lucky:
     """The defaults are good with the first seed alone, the second trial is always fair, others are poor."""
 
-    name, start, probable = "lucky", {"number": 0}, True
+    name, starts, probable = "lucky", [{"number": 0}], True
 
     def proposed(self, trial):
         return {"number": trial.number}
