@@ -30,14 +30,20 @@ class Lucky:
         return SimpleNamespace(scores=value)
 
 
-def test_a_lucky_seed_does_not_choose_the_settings(benchmark, monkeypatch):
+@pytest.fixture
+def chosen(benchmark, monkeypatch):
+    """What five trials of a contender end with, whose scores are what they are worth."""
     monkeypatch.setattr(
         benchmark, "by_task", lambda scores, _: pd.DataFrame({"auc": [scores], "gauc": [scores]})
     )
     exam = SimpleNamespace(drawn=lambda fold, requests, seed: fold)
-    budget = {"trials": 5, "finalists": 3, "turns": 1, "requests": 1}
-    assert benchmark.tuned(Lucky(), exam, {**budget, "draws": 3}, seed=1) == {"number": 1}
-    assert benchmark.tuned(Lucky(), exam, {**budget, "draws": 1}, seed=1) == {"number": 0}
+    budget = {"trials": 5, "finalists": 3, "requests": 1}
+    return lambda contender, **spent: benchmark.tuned(contender, exam, budget | spent, seed=1)["number"]
+
+
+def test_a_lucky_seed_does_not_choose_the_settings(chosen):
+    assert chosen(Lucky(), turns=1, draws=3) == 1
+    assert chosen(Lucky(), turns=1, draws=1) == 0
 
 
 class Narrow(Lucky):
@@ -49,14 +55,9 @@ class Narrow(Lucky):
         return SimpleNamespace(scores=value)
 
 
-def test_with_a_second_turn_both_folds_choose_the_settings(benchmark, monkeypatch):
-    monkeypatch.setattr(
-        benchmark, "by_task", lambda scores, _: pd.DataFrame({"auc": [scores], "gauc": [scores]})
-    )
-    exam = SimpleNamespace(drawn=lambda fold, requests, seed: fold)
-    budget = {"trials": 5, "finalists": 3, "draws": 1, "requests": 1}
-    assert benchmark.tuned(Narrow(), exam, {**budget, "turns": 1}, seed=1) == {"number": 0}
-    assert benchmark.tuned(Narrow(), exam, {**budget, "turns": 2}, seed=1) == {"number": 1}
+def test_with_a_second_turn_both_folds_choose_the_settings(chosen):
+    assert chosen(Narrow(), turns=1, draws=1) == 0
+    assert chosen(Narrow(), turns=2, draws=1) == 1
 
 
 @pytest.mark.parametrize(("asked", "n"), [(4, 4), (1, 2), (16, 8)])
