@@ -29,6 +29,8 @@ TOWER = [16]
 """Widths of torch-rechub's tower of each task."""
 LESS = 0.3
 """What a task weighs that the lists are not ordered by, to begin with."""
+ATTENDED = 50
+"""Items of a history, where any are attended to."""
 Settings = Mapping[str, Any]
 Widths = Mapping[int, tuple[int, ...]]
 """Of an expert, by how many there are."""
@@ -79,10 +81,10 @@ class Ours:
 
     @property
     def starts(self) -> Sequence[Settings]:
-        """What is given, and with less for the tasks `beside`."""
-        given = {**self.given, **sized(self.widths, self.given["n_experts"])}
+        """What is given, without a history and with one, and with less for the tasks `beside`."""
+        given = {**self.given, **sized(self.widths, self.given["n_experts"]), "history_length": 0}
         less = {**given, "task_weights": dict.fromkeys(self.beside, LESS)}
-        return [given, less] if self.beside else [given]
+        return [given, {**given, "history_length": ATTENDED}, *([less] if self.beside else [])]
 
     def proposed(self, trial: optuna.Trial) -> Settings:
         return {
@@ -90,6 +92,7 @@ class Ours:
             "task_weights": {
                 task: trial.suggest_float(f"weight of {task}", 0.1, 3.0, log=True) for task in self.beside
             },
+            "history_length": trial.suggest_categorical("history_length", [0, ATTENDED]),
             "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
             "epochs": trial.suggest_int("epochs", 2, 6),
             "requests_per_batch": trial.suggest_categorical("requests_per_batch", [4, 8, 16]),

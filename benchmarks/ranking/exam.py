@@ -46,6 +46,12 @@ class Exam:
             examples[name] = Examples.of(features, fold, rows, merged, tuple(dataset.spec.tasks), ignored)
         return cls(examples, {name: Judge.of(dataset, split, name) for name in FOLDS[1:]})
 
+    @property
+    def feature_names(self) -> list[str]:
+        """Of what is told of requests and candidates."""
+        late = self.examples["late"]
+        return [each.name for each in late.features.columns(late.merged.channels)]
+
     def drawn(self, fold: str, n: int, seed: int) -> Examples:
         """``n`` requests of ``fold``, all where there are no more."""
         examples = self.examples[fold]

@@ -1,15 +1,15 @@
 """Our ranking models, boosted trees and torch-rechub's MMOE, tuned alike: `python benchmarks/ranking/run.py`.
 
 Examples are candidates of the channels in artifacts/, which the pipeline made, encoded alike for all. Each
-contender gets so many trials of Optuna (TPE), its defaults first, with tasks weighed alike and not: it
-learns from so many requests of `late`, and what counts is the mean of AUC and GAUC over the tasks on as many
-of `valid`; with a second turn it learns from `valid`, too, and is judged on `late`: where a fold has few
-requests, what is best on one may be luck. So may one training: the best few trials are asked with more
-seeds, and the best mean is taken. Then the contender learns, with each seed, from as many of `late` and of
-`valid`, and is measured on all of `test`. What an earlier run with the same budget, of the same candidates
-and parameters, measured is kept, a report for each split, and beside it each request's AUC: how far the
-mixture is ahead of each is told by request, with intervals. Runs that have nobody in common (`--only`) may
-share the report at the same time.
+contender gets so many trials of Optuna (TPE), its defaults first, with tasks weighed alike and not, with
+target attention over the history and without. It learns from so many requests of `late`, and what counts is
+the mean of AUC and GAUC over the tasks on as many of `valid`; with a second turn it learns from `valid`, too,
+and is judged on `late`: where a fold has few requests, what is best on one may be luck. So may one training:
+the best few trials are asked with more seeds, and the best mean is taken. Then the contender learns, with
+each seed, from as many of `late` and of `valid`, and is measured on all of `test`. What an earlier run with
+the same budget, of the same candidates, features and parameters, measured is kept, a report for each split,
+and beside it each request's AUC: how far the mixture is ahead of each is told by request, with intervals.
+Runs that have nobody in common (`--only`) may share the report at the same time.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ The wide embeddings are global_time's, where few requests teach: eight experts l
 """
 MIXTURE, OF = "mmoe", " of "
 """Whom the others are held against; what stands between a task and who learned it."""
-ATTENTION = {"history_length": 50, "heads": 2}
 DRAWS = 3
 """With so many seeds in all the best trials are asked."""
 TURNS = (("late", "valid"), ("valid", "late"))
@@ -84,8 +83,6 @@ def contenders(dataset: Dataset, params: Mapping[str, Any]) -> list[Contender]:
         Ours(name, attributes, tasks, {**shape, "model": name}, given, sizes)
         for name, sizes in widths.items()
     ]
-    attending = {**shape, "model": MIXTURE, **ATTENTION}
-    ours.append(Ours("mmoe with attention", attributes, tasks, attending, given, widths[MIXTURE]))
     trees = [
         Trees(f"LightGBM {objective}", objective, attributes, tasks) for objective in ("binary", "lambdarank")
     ]
@@ -220,8 +217,8 @@ def main() -> None:
         of_split = overridden(every_split, params["mmoe"].get("at", {}).get(split, {}))
         report = REPORTS / f"ranking_{split}.json"
         merged = read_json(Path("artifacts") / split / "merging" / "merging.json")
-        of = {**budget, "of": fingerprint([merged, of_split])}
         exam, every = Exam.of(dataset, split, of_split), contenders(dataset, of_split)
+        of = {**budget, "of": fingerprint([merged, of_split, exam.feature_names])}
         for each in every:
             known = begun(report, of)[0]["settings"]
             if each.name in known or each.name not in (asked.only or [each.name]):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from contenders import HERE, sized
+from contenders import ATTENDED, HERE, LESS, Ours, sized
 
 
 @pytest.fixture
@@ -63,6 +63,17 @@ def test_with_a_second_turn_both_folds_choose_the_settings(chosen):
 @pytest.mark.parametrize(("asked", "n"), [(4, 4), (1, 2), (16, 8)])
 def test_experts_come_in_numbers_that_have_widths(asked, n):
     assert sized({2: (8, 4), 4: (4, 2), 8: (2, 1)}, asked) == {"n_experts": n, "widths": (16 // n, 8 // n)}
+
+
+def test_ours_begin_with_a_history_and_without_and_with_less_for_what_shares_the_network():
+    given = {"n_experts": 2, "history_length": 9}
+    tasks, widths = ("watched", "liked"), {2: (8, 4)}
+    mixture, alone = (
+        Ours(model, None, tasks, {"model": model}, given, widths).starts for model in ("mmoe", "single_task")
+    )
+    assert [each["history_length"] for each in mixture] == [0, ATTENDED, 0]
+    assert [each.get("task_weights") for each in mixture] == [None, None, {"liked": LESS}]
+    assert [each["history_length"] for each in alone] == [0, ATTENDED]
 
 
 def test_each_request_has_an_order_of_its_own(benchmark):

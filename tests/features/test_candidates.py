@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,13 @@ def test_category_affinity_is_the_cosine_with_what_the_user_had():
     drama, war = 1 + 2**-0.5, 2**-0.5
     norm = np.hypot(drama, war)
     assert affinity == pytest.approx(np.array([[war / norm, 0, drama / norm]]), abs=1e-6)
+
+
+def test_a_category_is_worth_what_its_items_had_more_than_the_users_mean():
+    past = replace(PAST, value=np.array([1, 3, 5], np.float32))  # of user 0: a drama 1, a drama and war 5
+    value = candidate([0, 2], [[2, 3, 1], [2, 3, 1]], past=past)["category_value"]
+    drama, war = (-2 + 2 * 2**-0.5) / (1 + 2**-0.5 + 5), 2 * 2**-0.5 / (2**-0.5 + 5)
+    assert value == pytest.approx(np.array([[war, 0, (drama + war) * 2**-0.5], [0, 0, 0]]), abs=1e-6)
 
 
 def test_recent_is_of_the_last_ten(monkeypatch):

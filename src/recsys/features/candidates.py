@@ -27,6 +27,8 @@ HOUR = 3_600
 """Seconds. Statistics are as of a full hour, so that one table serves all requests of the next."""
 RECENT = 10
 """How many of a user's last interactions are recent."""
+UNTOLD = 5
+"""Items of a category at their user's mean value that are added to those met: a few tell little."""
 MOST_ITEMS = 1 << 16
 """In a table of all items as of an hour; of a larger catalogue what is asked is looked up each time."""
 
@@ -93,7 +95,7 @@ class CandidateFeatures:
     def _affinity_names(self) -> list[str]:
         spans = ("all", "recent")
         distances = [f"{name}_distance_{span}" for span in spans for name in self.number_names]
-        return [*(f"category_{span}" for span in spans), *distances, "popularity_gap"]
+        return [*(f"category_{span}" for span in spans), *distances, "category_value", "popularity_gap"]
 
     def request_frame(self, requests: Requests) -> dict[str, np.ndarray]:
         """Numbers of each request, (n,) float32; times in log seconds, NaN without a history."""
@@ -107,7 +109,8 @@ class CandidateFeatures:
         Of a channel the reciprocal rank (0 where not found) and the score between the request's least (0) and
         best (1). Of an item its statistics, counts and times in logs, as of the last full hour, and its
         numeric attributes. How near it is to what its user had, ever and lately: cosine of categories,
-        distances to the mean number and to the mean popularity.
+        distances to the mean number and to the mean popularity; and how much more than its user's mean value
+        had what was of its categories.
         """
         numbers = self.candidate_numbers(requests, merged)
         found, known = self.found_names(merged.channels), self.known_names
@@ -121,10 +124,11 @@ class CandidateFeatures:
         both = np.maximum(np.concatenate([merged.items, last], axis=1), 0)
         known, items, at = self._known(both, requests.now)
         n_found = 2 * len(merged.channels)
-        found = np.empty((len(merged), n_found + 3 + 2 * n_numbers, merged.items.shape[1]), dtype=np.float32)
-        met = history.items, history.starts, history.ends
+        found = np.empty((len(merged), n_found + 4 + 2 * n_numbers, merged.items.shape[1]), dtype=np.float32)
+        spans, met = (history.starts, history.ends), history.items
         _channels(merged.ranks, merged.channel_scores, found)
-        _affinity(merged.items, *met, RECENT, self.categories, self.numbers, found[:, n_found:])
+        _affinity(merged.items, met, *spans, RECENT, self.categories, self.numbers, found[:, n_found:])
+        _category_value(merged.items, met, history.values, *spans, self.categories, UNTOLD, found[:, -2])
         _popularity_gap(last, at, known[:, 0], found[:, -1])
         return CandidateNumbers(found, known, items, at[:, : merged.items.shape[1]])
 
@@ -272,6 +276,26 @@ def _profile(met, categories, numbers):  # type: ignore[no-untyped-def]
     for number in range(len(sums)):
         sums[number] = sums[number] / counts[number] if counts[number] else np.nan
     return profile, sums
+
+
+@njit(nogil=True, cache=True)
+def _category_value(items, met, values, starts, ends, categories, untold, told):  # type: ignore[no-untyped-def]
+    """By how much the value of what was of its categories lies above the mean of all that was met."""
+    for row in range(len(items)):
+        its = values[starts[row] : ends[row]]
+        mean = its.mean() if len(its) else np.float32(0)
+        above, n = np.zeros((2, categories.shape[1]), dtype=np.float32)
+        for at in range(len(its)):
+            shares = categories[met[starts[row] + at]]
+            for category in range(len(n)):
+                above[category] += shares[category] * (its[at] - mean)
+                n[category] += shares[category]
+        above /= n + np.float32(untold)
+        for at in range(items.shape[1]):
+            total = np.float32(0)
+            for category in range(len(n)):
+                total += categories[items[row, at], category] * above[category]
+            told[row, at] = total
 
 
 @njit(nogil=True, cache=True)
