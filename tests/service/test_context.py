@@ -28,7 +28,7 @@ PHONE, DESKTOP = {"device": "phone"}, {"device": "desktop", "region": "region 3"
 def news(tmp_path_factory) -> Dataset:
     """Articles shown on phones and desktops, in several regions."""
     folder = tmp_path_factory.mktemp("news") / "news"
-    write(World.of(100, 60, n_topics=6, days=40, seed=2), 20_000, folder, as_parquet=False)
+    write(World.of(100, 60, n_topics=6, days=40, seed=4), 20_000, folder, as_parquet=False)
     (folder / FILE_NAME).write_text(draft(folder))
     return prepare(folder, folder / "raw", seed=0)
 
